@@ -1,0 +1,76 @@
+"""The one exception tree. Every door (page, API, command line) turns these into its own form of answer."""
+
+
+class InstantIDError(Exception):
+    """Something the caller can understand and cure.
+
+    Args:
+        message: one sentence on what is wrong, in plain words; never contains a photo, an embedding or a secret.
+        field: name of the request field (or the file) at fault, when there is one.
+        cure: one sentence on what to do about it.
+    """
+
+    code = "error"
+
+    def __init__(self, message: str, *, field: str | None = None, cure: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.cure = cure
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.cure}" if self.cure else self.message
+
+
+class InputError(InstantIDError):
+    """The request itself is at fault; sent again unchanged it fails again."""
+
+    code = "invalid_input"
+
+
+class PhotoError(InputError):
+    """A picture could not be read: foreign, truncated, too large, too small."""
+
+    code = "invalid_photo"
+
+
+class NoFaceFound(InputError):
+    """A picture was read but no face was found in it, whatever was tried."""
+
+    code = "no_face"
+
+
+class RequestError(InputError):
+    """A setting is out of range or two settings contradict each other."""
+
+    code = "invalid_request"
+
+
+class WeightsError(InstantIDError):
+    """Weights are missing, incomplete or not what they should be."""
+
+    code = "weights"
+
+
+class WeightsMissing(WeightsError):
+    """A file is not on this machine and was not, or could not be, downloaded."""
+
+    code = "weights_missing"
+
+
+class WeightsCorrupt(WeightsError):
+    """A file is on this machine but its size, hash, keys or shapes are wrong."""
+
+    code = "weights_corrupt"
+
+
+class Cancelled(InstantIDError):
+    """The caller stopped the request."""
+
+    code = "cancelled"
+
+
+class OutOfMemory(InstantIDError):
+    """The device ran out of memory."""
+
+    code = "out_of_memory"
