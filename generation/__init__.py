@@ -1,0 +1,1 @@
+"""From a request to a result: request -> prepared -> pipeline -> scored pictures."""

@@ -1,0 +1,83 @@
+"""Checks of single values. Each returns the clean value or raises RequestError naming field, range and cure."""
+
+import math
+import unicodedata
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any
+
+from errors import RequestError
+
+MAX_PROMPT = 10_000
+"""Characters; two text encoders of 77 tokens never see more than a fraction of it."""
+
+MAX_SEED = 2**32 - 1
+"""The largest seed: exact in JSON, in JavaScript numbers and in every spreadsheet."""
+
+
+def number(field: str, value: Any, low: float, high: float) -> float:
+    """A finite real number in [low, high]."""
+    cure = f"Give a number from {low:g} to {high:g}."
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise RequestError(f"{field} is not a number.", field=field, cure=cure)
+    try:
+        result = float(value)
+    except OverflowError:
+        result = math.inf
+    if not math.isfinite(result) or not low <= result <= high:
+        raise RequestError(f"{field} is out of range.", field=field, cure=cure)
+    return result
+
+
+def whole(field: str, value: Any, low: int, high: int) -> int:
+    """A whole number in [low, high]; 30.0 counts as whole, because sliders and JSON say it so."""
+    cure = f"Give a whole number from {low} to {high}."
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise RequestError(f"{field} is not a whole number.", field=field, cure=cure)
+    if not isinstance(value, Integral) and not float(value).is_integer():
+        raise RequestError(f"{field} is not a whole number.", field=field, cure=cure)
+    result = int(value)
+    if not low <= result <= high:
+        raise RequestError(f"{field} is out of range.", field=field, cure=cure)
+    return result
+
+
+def flag(field: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise RequestError(f"{field} is neither true nor false.", field=field, cure="Give true or false.")
+    return value
+
+
+def one_of(field: str, value: Any, names: Iterable[str]) -> str:
+    known = list(names)
+    if not isinstance(value, str) or value not in known:
+        shown = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
+        raise RequestError(f"{field} has a name that is not known here.", field=field, cure=f"Choose one of: {shown}.")
+    return value
+
+
+def text(field: str, value: Any) -> tuple[str, str | None]:
+    """Printable text and, when something had to go, a note that says so.
+
+    Control characters (NUL, escape) and lone surrogates are no text: no tokenizer and no PNG chunk can hold them.
+    Line breaks and tabs become spaces; everything else (emoji, right-to-left marks) stays.
+    """
+    if not isinstance(value, str):
+        raise RequestError(f"{field} is not text.", field=field, cure="Give text.")
+    if len(value) > MAX_PROMPT:
+        raise RequestError(
+            f"{field} is {len(value):,} characters long.", field=field, cure=f"Give at most {MAX_PROMPT:,} characters."
+        )
+    spaced = value.translate({ord(space): " " for space in "\t\n\r\v\f"})
+    clean = "".join(char for char in spaced if unicodedata.category(char) not in ("Cc", "Cs")).strip()
+    dropped = len(spaced.strip()) - len(clean)
+    note = f"{field}: {dropped} control characters were left out." if dropped > 0 else None
+    return clean, note
+
+
+def side(field: str, value: Any, low: int, high: int, step: int) -> tuple[int, str | None]:
+    """A side in pixels, snapped to the nearest multiple of `step` inside [low, high], and a note when it moved."""
+    given = whole(field, value, low, high)
+    snapped = max(-(-low // step), min(high // step, (given + step // 2) // step)) * step
+    note = f"{field} was set to {snapped} px, the nearest multiple of {step} to {given}." if snapped != given else None
+    return snapped, note

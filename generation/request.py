@@ -1,0 +1,348 @@
+"""What is asked for and what comes back: one frozen dataclass per request, per event and per answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from errors import RequestError
+from generation import ranges
+from generation.schedulers import SCHEDULERS
+from style_presets import NO_STYLE, STYLES
+
+if TYPE_CHECKING:
+    from face.references import PhotoReport
+    from weights.registry import Profile
+
+MAX_PHOTOS = 16
+MAX_COUNT = 8
+MAX_STEPS = 200
+MAX_GUIDANCE = 30.0
+MAX_SCALE = 2.0
+
+
+@dataclass(frozen=True)
+class Lora:
+    """A LoRA file (.safetensors) on this machine and how strongly it acts (0 is off, 1 as trained)."""
+
+    path: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class GenerationRequest:
+    """One wish for pictures of one person. `None` means the profile's default.
+
+    Attributes:
+        photos: pictures of the person, 1 to 16, RGB, upright (see `face.photo.open_photo`).
+        face_choices: which face of each photo, 0 = the largest; None or missing = the largest.
+        pose: a picture whose face gives the pose; without it (and without `view`) the first used photo gives it.
+        pose_face: which face of the pose picture, 0 = the largest.
+        view: name in `face.keypoints.VIEWS`; excludes `pose`.
+        view_size: face height as a fraction of the short side, 0.1 to 1; only with `view`.
+        view_centre: x, y of the face in fractions of width and height; only with `view`.
+        keypoints: (5, 2) x, y px in the picture to be made; excludes `pose` and `view`. Written by `to_settings`, so
+            that a picture made after a pose picture can be made again without it.
+        style: name in `style_presets.STYLES`.
+        identity_net_scale: strength of the IdentityNet (face shape and place), 0 to 2.
+        adapter_scale: strength of the face tokens in the UNet (face detail), 0 to 2.
+        identity_start, identity_end: the IdentityNet acts in this part of the run, fractions with start < end.
+        steps: 1 to 200.
+        guidance: 0 to 30; at 1 or below nothing is guided and the negative prompt has no effect.
+        seed: 0 to 2**32 - 1; None draws one. Picture k of `count` has seed + k (modulo 2**32), and is the picture
+            that a request of one picture with that seed makes.
+        scheduler: name in `generation.schedulers.SCHEDULERS`.
+        width, height: px; snapped to the profile's step with a note, refused outside its range.
+        count: 1 to 8 pictures.
+        face_region: keep the IdentityNet to the surroundings of the face.
+        loras: LoRA files with weights, applied for this request alone.
+        notes: what `resolved` changed, in plain words.
+    """
+
+    photos: tuple[Image.Image, ...]
+    face_choices: tuple[int | None, ...] = ()
+    pose: Image.Image | None = None
+    pose_face: int | None = None
+    view: str | None = None
+    view_size: float = 0.5
+    view_centre: tuple[float, float] | None = None
+    keypoints: tuple[tuple[float, float], ...] | None = None
+    prompt: str = ""
+    negative_prompt: str = ""
+    style: str = NO_STYLE
+    identity_net_scale: float | None = None
+    adapter_scale: float | None = None
+    identity_start: float = 0.0
+    identity_end: float = 1.0
+    steps: int | None = None
+    guidance: float | None = None
+    seed: int | None = None
+    scheduler: str | None = None
+    width: int | None = None
+    height: int | None = None
+    count: int = 1
+    face_region: bool = True
+    loras: tuple[Lora, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def resolved(self, profile: Profile) -> GenerationRequest:
+        """The same request with every default filled in and every value checked.
+
+        Raises:
+            RequestError: names the field, what is allowed and what to do. No other error for any input.
+        """
+        notes: list[str] = []
+
+        def noted(value_and_note: tuple[Any, str | None]) -> Any:
+            value, note = value_and_note
+            if note:
+                notes.append(note)
+            return value
+
+        def default(value: Any, otherwise: Any) -> Any:
+            return otherwise if value is None else value
+
+        photos = _pictures(self.photos)
+        prompt = noted(ranges.text("prompt", self.prompt))
+        negative_prompt = noted(ranges.text("negative_prompt", self.negative_prompt))
+        width, height = _size(self, profile, noted)
+        start = ranges.number("identity_start", self.identity_start, 0.0, 1.0)
+        end = ranges.number("identity_end", self.identity_end, 0.0, 1.0)
+        if start >= end:
+            raise RequestError(
+                "identity_start is not before identity_end.",
+                field="identity_start",
+                cure="Give a start that is smaller than the end; to switch the IdentityNet off, set its scale to 0.",
+            )
+        guidance = ranges.number("guidance", default(self.guidance, profile.guidance), 0.0, MAX_GUIDANCE)
+        if negative_prompt and guidance <= 1.0:
+            notes.append("negative_prompt has no effect at a guidance of 1 or below.")
+        seed = int(np.random.default_rng().integers(ranges.MAX_SEED + 1)) if self.seed is None else self.seed
+        return replace(
+            self,
+            photos=photos,
+            face_choices=_choices(self.face_choices, len(photos)),
+            **_pose(self, width, height),
+            prompt=prompt,
+            negative_prompt=negative_prompt,
+            style=ranges.one_of("style", self.style, [NO_STYLE, *STYLES]),
+            identity_net_scale=ranges.number(
+                "identity_net_scale", default(self.identity_net_scale, profile.identity_net_scale), 0.0, MAX_SCALE
+            ),
+            adapter_scale=ranges.number(
+                "adapter_scale", default(self.adapter_scale, profile.adapter_scale), 0.0, MAX_SCALE
+            ),
+            identity_start=start,
+            identity_end=end,
+            steps=ranges.whole("steps", default(self.steps, profile.steps), 1, MAX_STEPS),
+            guidance=guidance,
+            seed=ranges.whole("seed", seed, 0, ranges.MAX_SEED),
+            scheduler=ranges.one_of("scheduler", default(self.scheduler, profile.scheduler), SCHEDULERS),
+            width=width,
+            height=height,
+            count=ranges.whole("count", self.count, 1, MAX_COUNT),
+            face_region=ranges.flag("face_region", self.face_region),
+            loras=_loras(self.loras),
+            notes=tuple(notes),
+        )
+
+    def to_settings(self) -> dict[str, Any]:
+        """Everything but pictures, as JSON can hold it. A LoRA is named by its file name alone: a path is private."""
+        settings: dict[str, Any] = {}
+        for field in fields(self):
+            if field.name in ("photos", "pose", "notes"):
+                continue
+            value = getattr(self, field.name)
+            if field.name == "loras":
+                value = [{"name": Path(lora.path).name, "weight": lora.weight} for lora in value]
+            elif field.name == "keypoints" and value is not None:
+                value = [[float(x), float(y)] for x, y in value]
+            elif isinstance(value, tuple):
+                value = list(value)
+            settings[field.name] = value
+        return settings
+
+    @staticmethod
+    def from_settings(
+        settings: Mapping[str, Any], photos: tuple[Image.Image, ...], **changes: Any
+    ) -> GenerationRequest:
+        """The request that `to_settings` wrote, for these photos; keys that are no field of a request are passed over.
+
+        LoRA files cannot come back from a picture: pass `loras=` when `settings["loras"]` names any.
+        """
+        known = {field.name for field in fields(GenerationRequest)} - {"photos", "pose", "loras", "notes"}
+        values = {name: _tuples(value) for name, value in settings.items() if name in known}
+        return GenerationRequest(photos=photos, **{**values, **changes})
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """Where a request stands.
+
+    Attributes:
+        phase: "waiting" (behind other requests), "reading" (face analysis), "denoising", "decoding" or "scoring".
+        step, total: of the phase; while waiting, step is the number of requests ahead and total is 0.
+        previews: the unfinished pictures, as many as are being made now; empty when there is nothing new to show.
+        seconds_left: estimate for the whole request, None when not known yet.
+    """
+
+    phase: str
+    step: int = 0
+    total: int = 0
+    previews: tuple[Image.Image, ...] = ()
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class GeneratedImage:
+    """A finished picture.
+
+    Attributes:
+        identity: cosine of its face to the reference identity, None when no face was found in it.
+        keypoint_error: mean distance to the wanted keypoints in inter-ocular distances, None when not measurable.
+    """
+
+    image: Image.Image
+    seed: int
+    identity: float | None = None
+    keypoint_error: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class GenerationResult:
+    """The answer to one request.
+
+    Attributes:
+        settings: everything needed to make the pictures again, JSON-able, nothing of the photos.
+        profile: name of the weights that made the pictures.
+        seconds: from the start of work to the last score, waiting not counted.
+        references: what each photo gave (the coach's rows).
+        landmarks: the landmark picture that steered the pose, RGB.
+        notes: what the person who asked should know, in plain words.
+    """
+
+    images: tuple[GeneratedImage, ...]
+    settings: dict[str, Any]
+    profile: str
+    seconds: float
+    references: tuple[PhotoReport, ...]
+    landmarks: Image.Image
+    notes: tuple[str, ...] = ()
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _pictures(photos: Any) -> tuple[Image.Image, ...]:
+    if isinstance(photos, Image.Image):
+        photos = (photos,)
+    if not isinstance(photos, tuple | list) or not 1 <= len(photos) <= MAX_PHOTOS:
+        raise RequestError(
+            "photos holds no usable number of pictures.",
+            field="photos",
+            cure=f"Give 1 to {MAX_PHOTOS} pictures of the person.",
+        )
+    if not all(isinstance(photo, Image.Image) for photo in photos):
+        raise RequestError("photos holds something that is no picture.", field="photos", cure="Give opened pictures.")
+    return tuple(photos)
+
+
+def _choices(choices: Any, photos: int) -> tuple[int | None, ...]:
+    if not isinstance(choices, tuple | list) or len(choices) > photos:
+        raise RequestError(
+            "face_choices does not fit the photos.", field="face_choices", cure="Give at most one number per photo."
+        )
+    chosen = [None if choice is None else ranges.whole("face_choices", choice, 0, 99) for choice in choices]
+    return tuple(chosen + [None] * (photos - len(chosen)))
+
+
+def _size(request: GenerationRequest, profile: Profile, noted: Any) -> tuple[int, int]:
+    step = profile.size_step
+    longest = 2 * max(profile.size)
+    width = noted(
+        ranges.side(
+            "width", profile.size[0] if request.width is None else request.width, profile.min_side, longest, step
+        )
+    )
+    height = noted(
+        ranges.side(
+            "height", profile.size[1] if request.height is None else request.height, profile.min_side, longest, step
+        )
+    )
+    largest = int(2.25 * profile.size[0] * profile.size[1])
+    if width * height > largest:
+        raise RequestError(
+            f"{width} x {height} px is too large for these weights.",
+            field="width",
+            cure=f"Stay at or below {largest / 1e6:.2f} megapixels; {profile.size[0]} x {profile.size[1]} works best.",
+        )
+    return width, height
+
+
+def _pose(request: GenerationRequest, width: int, height: int) -> dict[str, Any]:
+    from face.keypoints import VIEWS
+
+    given = [name for name in ("pose", "view", "keypoints") if getattr(request, name) is not None]
+    if len(given) > 1:
+        raise RequestError(
+            f"{given[0]} and {given[1]} contradict each other.", field=given[1], cure="Give one of them."
+        )
+    if request.pose is not None and not isinstance(request.pose, Image.Image):
+        raise RequestError("pose is no picture.", field="pose", cure="Give an opened picture.")
+    if request.view is not None:
+        ranges.one_of("view", request.view, VIEWS)
+    centre = request.view_centre
+    if centre is not None:
+        if not isinstance(centre, tuple | list) or len(centre) != 2:
+            raise RequestError("view_centre is no point.", field="view_centre", cure="Give x and y, each from 0 to 1.")
+        centre = (
+            ranges.number("view_centre", centre[0], 0.0, 1.0),
+            ranges.number("view_centre", centre[1], 0.0, 1.0),
+        )
+    return {
+        "pose_face": None if request.pose_face is None else ranges.whole("pose_face", request.pose_face, 0, 99),
+        "view_size": ranges.number("view_size", request.view_size, 0.1, 1.0),
+        "view_centre": centre,
+        "keypoints": None if request.keypoints is None else _keypoints(request.keypoints, width, height),
+    }
+
+
+def _keypoints(points: Any, width: int, height: int) -> tuple[tuple[float, float], ...]:
+    cure = "Give five x, y pairs in pixels: left eye, right eye, nose, left and right mouth corner."
+    if isinstance(points, np.ndarray):
+        points = points.tolist()
+    if not isinstance(points, tuple | list) or len(points) != 5:
+        raise RequestError("keypoints are not five points.", field="keypoints", cure=cure)
+    clean = []
+    for point in points:
+        if not isinstance(point, tuple | list) or len(point) != 2:
+            raise RequestError("keypoints holds something that is no point.", field="keypoints", cure=cure)
+        x = ranges.number("keypoints", point[0], -float(width), 2.0 * width)
+        y = ranges.number("keypoints", point[1], -float(height), 2.0 * height)
+        clean.append((x, y))
+    return tuple(clean)
+
+
+def _loras(loras: Any) -> tuple[Lora, ...]:
+    if not isinstance(loras, tuple | list) or len(loras) > 8:
+        raise RequestError("loras is no short list.", field="loras", cure="Give at most 8 LoRA files.")
+    clean = []
+    for lora in loras:
+        if not isinstance(lora, Lora) or not isinstance(lora.path, str) or "\0" in lora.path:
+            raise RequestError(
+                "loras holds something that is no LoRA.", field="loras", cure="Give a path and a weight."
+            )
+        if not lora.path.endswith(".safetensors") or not Path(lora.path).is_file():
+            raise RequestError(
+                f"The LoRA file {Path(lora.path).name} is not on this machine.",
+                field="loras",
+                cure="Give the path of a .safetensors file; other formats can run code when they are opened.",
+            )
+        clean.append(replace(lora, weight=ranges.number("loras", lora.weight, -MAX_SCALE, MAX_SCALE)))
+    return tuple(clean)
