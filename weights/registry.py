@@ -1,0 +1,149 @@
+"""Profiles: which weights belong together and how they are run best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from weights.published import (
+    ANTELOPEV2,
+    ASSETS,
+    INSTANTID,
+    LCM_LORA,
+    MINIATURE,
+    REALVISXL,
+    SDXL_BASE,
+    VAE_FP16_FIX,
+    WEIGHTS,
+    YAMERMIX,
+    File,
+    Part,
+    Weight,
+)
+
+__all__ = ["ASSETS", "AUTO", "PROFILES", "WEIGHTS", "File", "Part", "Profile", "Weight", "choose_profile"]
+
+AUTO = "auto"
+REAL_DEFAULT = "yamermix"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A base model with everything that InstantID needs around it.
+
+    Args:
+        name: what the user types.
+        title: what the user reads.
+        base: folder of the base in diffusers' layout.
+        identity_net: folder with config.json and diffusion_pytorch_model.safetensors.
+        adapter: file with the face adapter (.bin or .safetensors).
+        face_pack: folder of the ONNX face models.
+        vae: folder of a replacement decoder, or None for the base's own.
+        size: (width, height) in pixels made by default.
+        sizes: presets as (label, width, height). 1024 x 1024 is left out on purpose: the training photographs of that
+            size carried stock-photo watermarks, which come back at exactly that size.
+        size_step: width and height are multiples of this.
+        min_side: smallest width or height in pixels.
+        steps, guidance, scheduler: defaults of a request; the scheduler by its name in generation/schedulers.py.
+        identity_net_scale, adapter_scale: defaults of the two strengths.
+        half_precision: whether the networks run at half precision on an accelerator; on the CPU they never do.
+        drawn: people come out as drawings, which the interfaces say.
+        det_size: side in pixels of the square that the face detector sees.
+        keypoint_base_side: side of the picture at which the official keypoint drawing has its official thickness.
+        extras: optional weights that go with this profile.
+    """
+
+    name: str
+    title: str
+    base: Part
+    identity_net: Part
+    adapter: Part
+    face_pack: Part
+    vae: Part | None
+    size: tuple[int, int]
+    sizes: tuple[tuple[str, int, int], ...]
+    size_step: int
+    min_side: int
+    steps: int
+    guidance: float
+    scheduler: str
+    identity_net_scale: float = 0.8
+    adapter_scale: float = 0.8
+    half_precision: bool = True
+    drawn: bool = False
+    det_size: int = 640
+    keypoint_base_side: int = 1024
+    extras: tuple[Weight, ...] = ()
+
+    @property
+    def weights(self) -> tuple[Weight, ...]:
+        """Every weight that must be there, each once, extras left out."""
+        parts = (self.base, self.identity_net, self.adapter, self.face_pack, self.vae)
+        return tuple(dict.fromkeys(part.weight for part in parts if part is not None))
+
+    @property
+    def shipped(self) -> bool:
+        """Whether nothing has to be downloaded."""
+        return all(weight.folder is not None for weight in self.weights)
+
+
+_SDXL_SIZES = (
+    ("Portrait", 896, 1152),
+    ("Square", 1016, 1016),
+    ("Tall", 832, 1216),
+    ("Landscape", 1152, 896),
+    ("Wide", 1216, 832),
+)
+
+
+def _sdxl(name: str, title: str, base: Weight, guidance: float) -> Profile:
+    return Profile(
+        name=name,
+        title=title,
+        base=Part(base),
+        identity_net=Part(INSTANTID, "ControlNetModel"),
+        adapter=Part(INSTANTID, "ip-adapter.bin"),
+        face_pack=Part(ANTELOPEV2),
+        vae=Part(VAE_FP16_FIX),
+        size=(896, 1152),
+        sizes=_SDXL_SIZES,
+        size_step=8,
+        min_side=512,
+        steps=30,
+        guidance=guidance,
+        scheduler="Euler",
+        extras=(LCM_LORA,),
+    )
+
+
+PROFILES: dict[str, Profile] = {
+    profile.name: profile
+    for profile in (
+        Profile(
+            name="miniature",
+            title="Miniature (drawn people, runs anywhere)",
+            base=Part(MINIATURE, "base"),
+            identity_net=Part(MINIATURE, "ControlNetModel"),
+            adapter=Part(MINIATURE, "ip-adapter.safetensors"),
+            face_pack=Part(MINIATURE, "face"),
+            vae=None,
+            size=(128, 128),
+            sizes=(("Square", 128, 128), ("Portrait", 128, 160), ("Landscape", 160, 128)),
+            size_step=32,
+            min_side=96,
+            steps=25,
+            guidance=2.5,
+            scheduler="DDIM",
+            half_precision=False,
+            drawn=True,
+            keypoint_base_side=128,
+        ),
+        _sdxl("sdxl", "SDXL base 1.0", SDXL_BASE, 5.0),
+        _sdxl("yamermix", "YamerMIX v8 (InstantID's own demo)", YAMERMIX, 4.0),
+        _sdxl("realvisxl", "RealVisXL V5 (photographic)", REALVISXL, 3.0),
+    )
+}
+
+
+def choose_profile(has_accelerator: bool) -> str:
+    """What `auto` means: the real default where CUDA, MPS or ZeroGPU is present, else the miniature."""
+    return REAL_DEFAULT if has_accelerator else "miniature"
