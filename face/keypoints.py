@@ -70,7 +70,7 @@ def _draw_whole_pixels(faces: np.ndarray, width: int, height: int) -> np.ndarray
             middle = (int((point[0] + nose[0]) / 2), int((point[1] + nose[1]) / 2))
             half_length = int(math.sqrt(dx**2 + dy**2) / 2)
             angle = int(math.degrees(math.atan2(dy, dx)))
-            outline = cv2.ellipse2Poly(middle, (half_length, STICK_HALF_WIDTH), angle, 0, 360, 1)
+            outline = np.array(cv2.ellipse2Poly(middle, (half_length, STICK_HALF_WIDTH), angle, 0, 360, 1))
             cv2.fillConvexPoly(canvas, outline, POINT_COLOURS[index])
     canvas = _dimmed(canvas)
     for points in faces:
