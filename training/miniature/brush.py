@@ -12,7 +12,7 @@ Colour = tuple[int, int, int]
 
 def mix(a: Sequence[float], b: Sequence[float], share: float) -> Colour:
     """Colour between a (share 0) and b (share 1)."""
-    r, g, b_ = (int(np.clip(round(p + (q - p) * share), 0, 255)) for p, q in zip(a, b, strict=True))
+    r, g, b_ = (min(max(round(p + (q - p) * share), 0), 255) for p, q in zip(a, b, strict=True))
     return r, g, b_
 
 
@@ -27,8 +27,7 @@ def path_of(points: np.ndarray, closed: bool = True, smooth: bool = True) -> ski
     if not smooth:
         path.addPoly([skia.Point(x, y) for x, y in points.tolist()], closed)
         return path
-    following = np.roll(points, -1, axis=0)
-    middles = ((points + following) / 2).tolist()
+    middles = ((points + np.concatenate([points[1:], points[:1]])) / 2).tolist()
     corners = points.tolist()
     if closed:
         path.moveTo(*middles[-1])
@@ -99,14 +98,24 @@ class Brush:
         self.stroke(path_of(np.asarray(points, float), False, smooth), colour, width, alpha)
 
     def circle(self, centre: Sequence[float], radius: float, colour: Sequence[float], **options) -> None:
+        x, y, radius = float(centre[0]), float(centre[1]), float(radius)
+        if options.get("edge", 1 if self.outline else 0) == 0 and options.keys() <= {"alpha", "edge"}:
+            self.canvas.drawCircle(x, y, radius, self.paint(colour, options.get("alpha", 1.0)))
+            return
         path = skia.Path()
-        path.addCircle(float(centre[0]), float(centre[1]), float(radius))
+        path.addCircle(x, y, radius)
         self.draw(path, colour, **options)
 
-    def rect(self, x: float, y: float, width: float, height: float, colour: Sequence[float], **options) -> None:
+    def rect(
+        self, x: float, y: float, width: float, height: float, colour: Sequence[float], edge: float | None = None
+    ) -> None:
+        box = skia.Rect.MakeXYWH(x, y, width, height)
+        if edge == 0 or not self.outline:
+            self.canvas.drawRect(box, self.paint(colour))
+            return
         path = skia.Path()
-        path.addRect(skia.Rect.MakeXYWH(x, y, width, height))
-        self.draw(path, colour, **options)
+        path.addRect(box)
+        self.draw(path, colour, edge=edge)
 
     def glow(self, centre: Sequence[float], radius: float, colour: Sequence[float], alpha: float) -> None:
         """A soft round spot that fades to nothing at its radius."""

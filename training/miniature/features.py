@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.miniature.brush import Brush, Colour, mix, path_of, shade
-from training.miniature.head import Head
+from training.miniature.head import Head, convex
 from training.miniature.person import EYE_COLOURS, GLASSES_COLOURS, Person
 from training.miniature.shot import Shot
 
@@ -130,15 +130,13 @@ def draw_nose(brush: Brush, head: Head, layout: Layout, shot: Shot) -> None:
         head.face(0.45 * width * np.cos(_CIRCLE), y + 0.075 * np.sin(_CIRCLE), lift * 0.85),
         head.face(side * width * 0.5, y + 0.095, lift * 0.4),
     ])  # fmt: skip
-    import cv2
-
-    body = cv2.convexHull(around.astype(np.float32))[:, 0].astype(float)
-    tone = mix(shade(skin, -0.14), (206, 90, 80), 0.14)
+    body = convex(around)
+    tone = mix(shade(skin, -0.09), (206, 90, 80), 0.12)
     dark = shade(skin, -0.45)
     if brush.soft:
         tilt = np.array([np.cos(np.radians(shot.light)), -np.sin(np.radians(shot.light))])
         away = body.mean(axis=0) - tilt * 0.05 * u
-        brush.fill(away + (body - body.mean(axis=0)) * 1.04, dark, alpha=0.28 + 0.25 * shot.light_strength, blur=0.045 * u)
+        brush.fill(away + (body - body.mean(axis=0)) * 1.04, dark, alpha=0.2 + 0.22 * shot.light_strength, blur=0.045 * u)
     brush.fill(body, tone, edge=0)
     wing_left = head.face([-width * 0.75, -width * 1.02, -width * 0.8], [y - 0.05, y + 0.02, y + 0.085], lift * 0.2)
     wing_right = head.face([width * 0.75, width * 1.02, width * 0.8], [y - 0.05, y + 0.02, y + 0.085], lift * 0.2)
@@ -148,7 +146,7 @@ def draw_nose(brush: Brush, head: Head, layout: Layout, shot: Shot) -> None:
         nostril = head.face(sign * width * 0.45 + 0.05 * np.cos(_CIRCLE), y + 0.085 + 0.024 * np.sin(_CIRCLE), lift * 0.42)
         brush.fill(nostril, shade(skin, -0.62), edge=0)
     tip = head.face([-0.02], y - 0.03, lift * 0.95)[0]
-    brush.glow(tip, (0.09 + 0.2 * width) * u, shade(skin, 0.55), 0.75 if brush.soft else 0.55)
+    brush.glow(tip, (0.09 + 0.2 * width) * u, shade(skin, 0.45), 0.6 if brush.soft else 0.5)
 
 
 def draw_mouth(brush: Brush, head: Head, layout: Layout) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from training.miniature.brush import Brush, Colour, mix, shade
-from training.miniature.head import Head
+from training.miniature.head import Head, convex
 from training.miniature.person import HAIR_COLOURS, Person
 
 _HANGING = {"bob": (0.55, 0.95), "long": (1.3, 2.3), "wavy": (1.1, 2.0)}
@@ -95,7 +95,8 @@ def draw_cap(brush: Brush, head: Head) -> None:
         return
     colour = hair_colour(person)
     back = np.abs(head.mesh_azimuth) > np.radians(70)
-    nape = 0.35 if person.woman or style == "long" else 0.15
+    behind = (np.abs(head.mesh_azimuth) - np.radians(70)) / np.radians(110)
+    nape = 0.02 + (0.75 if person.woman or style == "long" else 0.5) * np.clip(behind, 0, 1)
     if style == "receding":
         ring = back & (head.mesh_y > -0.5) & (head.mesh_y < nape)
         brush.fill(head.hull(ring, 1.05), colour)
@@ -219,10 +220,8 @@ def draw_beard(brush: Brush, head: Head, mouth_y: float, skin_over: object) -> N
         points = head.mesh[lower] * 1.05
         y = points[:, 1]
         points[:, 1] = y + hanging * np.clip((y - 0.5) / 0.5, 0, 1) ** 1.5
-        import cv2
-
-        brush.fill(cv2.convexHull(head.project(points).astype(np.float32))[:, 0].astype(float), colour)
-    depth = {"chin strap": 0.92 - 0.0, "stubble": mouth_y - 0.13}.get(kind, mouth_y - 0.12)
+        brush.fill(convex(head.project(points)), colour)
+    depth = 0.92 if kind == "chin strap" else mouth_y - 0.12
     turn = np.linspace(0, 2 * np.pi, 26, endpoint=False)
     wide = 0.84 if kind == "chin strap" else 0.86
     x = wide * person.face_width * np.sign(np.cos(turn)) * np.abs(np.cos(turn)) ** 0.75

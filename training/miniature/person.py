@@ -160,7 +160,7 @@ class Person:
             brow_arch=spread(-0.3, 1),
             brow_length=spread(0.75, 1.2),
             nose_length=spread(-1, 1),
-            nose_width=spread(0.1, 0.27),
+            nose_width=spread(0.09, 0.24),
             nose_lift=spread(0.12, 0.36),
             nose_bridge=spread(0.2, 1),
             mouth_width=spread(0.2, 0.38),
