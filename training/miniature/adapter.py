@@ -1,0 +1,196 @@
+"""Where a face enters: resampler, face attention and IdentityNet learn while the base stays as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import ControlNetModel, UNet2DConditionModel
+from diffusers.models.attention_processor import Attention, AttnProcessor
+from diffusers.models.embeddings import IPAdapterPlusImageProjection
+from safetensors.torch import load_file
+from torch import nn
+from torch.nn import functional
+
+from training.miniature.base import BLOCKS, CROSS, by_muon, new_unet, time_ids
+from training.miniature.loop import generator
+from training.miniature.noise import noised, timesteps
+
+EMBEDDING = 512
+QUERIES = 16
+RESAMPLER_WIDTH = 128
+CONDITIONING = (8, 16, 32, 64, 96)
+
+_PUBLISHED = (
+    (".ln0.", ".0.norm1."), (".ln1.", ".0.norm2."), (".attn.to_k.", ".0.to_kv."), (".attn.to_q.", ".0.to_q."),
+    (".attn.to_out.0.", ".0.to_out."), (".ff.0.", ".1.0."), (".ff.1.net.0.proj.", ".1.1."), (".ff.1.net.2.", ".1.3."),
+)  # fmt: skip
+
+# Shares of the samples that learn to do without: the face is zeroed before the resampler.
+TEXT_AND_FACE_DROPPED = 0.08
+TEXT_DROPPED = 0.03
+FACE_DROPPED = 0.03
+NET_OFF = 0.04
+ADAPTER_OFF = 0.02
+
+
+def new_resampler(cross: int = CROSS) -> IPAdapterPlusImageProjection:
+    """InstantID's resampler at miniature width; depth 4 and head width 64 are what loaders take for granted."""
+    resampler = IPAdapterPlusImageProjection(
+        embed_dims=EMBEDDING, output_dims=cross, hidden_dims=RESAMPLER_WIDTH, depth=4, dim_head=64,
+        heads=RESAMPLER_WIDTH // 64, num_queries=QUERIES,
+    )  # fmt: skip
+    for module in resampler.modules():
+        if isinstance(module, Attention):
+            module.set_processor(AttnProcessor())
+    return resampler
+
+
+def new_identity_net(unet: UNet2DConditionModel) -> ControlNetModel:
+    """A ControlNet that starts as the base's encoder; it must be made before face attention is installed."""
+    return ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=CONDITIONING)
+
+
+class FaceAttention(nn.Module):
+    """Cross-attention to text plus, per sample, a scale times attention to face tokens (training only).
+
+    Plain products instead of scaled_dot_product_attention, whose backward pass is slow on the CPU.
+    """
+
+    def __init__(self, attention: Attention) -> None:
+        super().__init__()
+        inner, cross = attention.to_k.weight.shape  # type: ignore[union-attr]
+        self.to_k_ip = nn.Linear(cross, inner, bias=False)
+        self.to_v_ip = nn.Linear(cross, inner, bias=False)
+        with torch.no_grad():
+            self.to_k_ip.weight.copy_(attention.to_k.weight)  # type: ignore[union-attr]
+            self.to_v_ip.weight.copy_(attention.to_v.weight)  # type: ignore[union-attr]
+
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: torch.Tensor,
+        encoder_hidden_states: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+        attention_mask: torch.Tensor | None = None,
+        temb: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """encoder_hidden_states: text (batch, n, cross), face tokens (batch, m, cross), scale (batch, 1, 1)."""
+        words, face, scale = encoder_hidden_states
+        query = attn.head_to_batch_dim(attn.to_q(hidden_states))
+
+        def read(key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+            key, value = attn.head_to_batch_dim(key), attn.head_to_batch_dim(value)
+            return attn.batch_to_head_dim(torch.bmm(attn.get_attention_scores(query, key), value))
+
+        out = read(attn.to_k(words), attn.to_v(words))  # type: ignore[operator]
+        out = out + scale.to(out.dtype) * read(self.to_k_ip(face), self.to_v_ip(face))
+        return attn.to_out[1](attn.to_out[0](out))  # type: ignore[index]
+
+
+def install_face_attention(unet: UNet2DConditionModel) -> None:
+    """Give every cross-attention a FaceAttention and every self-attention plain products."""
+    processors: dict[str, nn.Module | AttnProcessor] = {}
+    for name in unet.attn_processors:
+        attention = unet.get_submodule(name.removesuffix(".processor"))
+        processors[name] = FaceAttention(attention) if ".attn2." in name else AttnProcessor()  # type: ignore[arg-type]
+    unet.set_attn_processor(processors)  # type: ignore[arg-type]
+
+
+def adapter_state(weights: dict[str, torch.Tensor], unet: UNet2DConditionModel) -> dict[str, torch.Tensor]:
+    """InstantID's file layout: ``image_proj.*`` and ``ip_adapter.N.to_k_ip.weight``, N the processor's index.
+
+    Args:
+        weights: of an AdapterStage, by parameter name.
+        unet: any network of the base's structure.
+    """
+    state: dict[str, torch.Tensor] = {}
+    for name, value in weights.items():
+        if not name.startswith("resampler.") or name.endswith("attn.to_v.weight"):
+            continue
+        published = name.removeprefix("resampler.")
+        if name.endswith("attn.to_k.weight"):
+            value = torch.cat([value, weights[name.replace("to_k", "to_v")]])
+        for ours, theirs in _PUBLISHED:
+            published = published.replace(ours, theirs)
+        state[f"image_proj.{published}"] = value
+    for index, name in enumerate(unet.attn_processors):
+        for part in ("to_k_ip", "to_v_ip"):
+            if f"unet.{name}.{part}.weight" in weights:
+                state[f"ip_adapter.{index}.{part}.weight"] = weights[f"unet.{name}.{part}.weight"]
+    return state
+
+
+@dataclass(frozen=True)
+class AdapterStage:
+    """Latents from noise, a caption, a face embedding and a landmark picture, on a frozen base.
+
+    prepared: folder with ``latents.npy``, ``words.npy`` (texts, TOKENS, cross) and ``pooled.npy`` (texts, width)
+    float16, ``texts.npy`` (n, variants) int32 rows of them, ``nothing.npy`` (m,) rows of unconditional texts,
+    ``landmarks.npy`` (n, side, side, 3) uint8, ``people.npy`` (n,) int32, ``embeddings.npy`` (r, 512) float32 and
+    ``references.npy`` (people, k) int32: rows of embeddings of each person, -1 where there are fewer.
+    base: safetensors of the base's weights by parameter name (``unet.NAME``).
+    """
+
+    prepared: Path
+    base: Path
+    seed: int = 0
+    blocks: tuple[int, ...] = BLOCKS
+    name: str = "adapter"
+
+    def build(self) -> nn.Module:
+        torch.manual_seed(self.seed + 2)
+        channels = np.load(self.prepared / "latents.npy", mmap_mode="r").shape[1]
+        unet = new_unet(self.blocks, channels)
+        stored = load_file(self.base)
+        unet.load_state_dict({k.removeprefix("unet."): v for k, v in stored.items() if k.startswith("unet.")})
+        unet.requires_grad_(False)
+        net = new_identity_net(unet).requires_grad_(True)
+        net.set_attn_processor(AttnProcessor())
+        install_face_attention(unet)
+        return nn.ModuleDict({"unet": unet, "identity_net": net, "resampler": new_resampler()}).train()
+
+    by_muon = staticmethod(by_muon)
+
+    def loss(self, network: nn.Module, step: int, rank: int, batch: int) -> torch.Tensor:
+        random = generator(self.seed, step, rank)
+        latents, words, pooled, landmarks, face = self._draw(random, batch)
+        noise = torch.randn(latents.shape, generator=random)
+        steps = timesteps(batch, random)
+        noisy, wanted = noised(latents, noise, steps)
+        chance = torch.rand(batch, generator=random)
+        net_scale = (chance >= NET_OFF).float()[:, None, None, None]
+        adapter_scale = (chance < 1 - ADAPTER_OFF).float()[:, None, None]
+        added = {"text_embeds": pooled, "time_ids": time_ids(batch)}
+        with torch.autocast("cpu", torch.bfloat16):
+            tokens = network["resampler"](face[:, None])  # type: ignore[operator, index]
+            down, middle = network["identity_net"](  # type: ignore[operator, index]
+                noisy, steps, tokens, landmarks, added_cond_kwargs=added, return_dict=False
+            )
+            made = network["unet"](  # type: ignore[operator, index]
+                noisy, steps, (words, tokens, adapter_scale),
+                added_cond_kwargs=added,
+                down_block_additional_residuals=[part * net_scale for part in down],
+                mid_block_additional_residual=middle * net_scale,
+            ).sample  # fmt: skip
+        return functional.mse_loss(made.float(), wanted)
+
+    def _draw(self, random: torch.Generator, batch: int) -> tuple[torch.Tensor, ...]:
+        def stored(name: str) -> np.ndarray:
+            return np.load(self.prepared / f"{name}.npy", mmap_mode="r")
+
+        latents, texts, nothing = stored("latents"), stored("texts"), stored("nothing")
+        rows = torch.randint(len(latents), (batch,), generator=random).numpy()
+        text = texts[rows, torch.randint(texts.shape[1], (batch,), generator=random).numpy()].copy()
+        chance = torch.rand(batch, generator=random).numpy()
+        empty = chance < TEXT_AND_FACE_DROPPED + TEXT_DROPPED
+        text[empty] = nothing[torch.randint(len(nothing), (int(empty.sum()),), generator=random).numpy()]
+        faceless = (chance < TEXT_AND_FACE_DROPPED) | (chance > 1 - FACE_DROPPED)
+        candidates = stored("references")[stored("people")[rows]]
+        spots = (torch.rand(batch, generator=random).numpy() * (candidates >= 0).sum(1)).astype(np.int64)
+        face = stored("embeddings")[candidates[np.arange(batch), spots]].astype(np.float32)
+        face[faceless] = 0
+        landmarks = stored("landmarks")[rows].astype(np.float32).transpose(0, 3, 1, 2) / 255
+        arrays = (latents[rows], stored("words")[text], stored("pooled")[text], landmarks, face)
+        return tuple(torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)) for array in arrays)

@@ -1,0 +1,304 @@
+"""The training loop of every stage: one or several single-thread processes on shared weights, resumable exactly.
+
+Weights, their moving average and each process's gradients lie in shared memory as flat vectors. A process computes
+the gradient of its own part of the batch; then each process averages and applies the gradients of the parameters
+that it owns. On a few CPU cores this is faster than one process with several threads.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Protocol
+
+import torch
+import torch.multiprocessing as mp
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from training.miniature.muon import Muon
+
+
+class Stage(Protocol):
+    """What is trained. Instances travel to other processes, so they hold paths and numbers, not tensors."""
+
+    name: str
+
+    def build(self) -> nn.Module:
+        """The network, ready to train: parameters that do not require a gradient stay as they are."""
+        ...
+
+    def loss(self, network: nn.Module, step: int, rank: int, batch: int) -> torch.Tensor:
+        """The scalar loss of one batch, a function of the weights, the step and the rank alone."""
+        ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how a stage is trained.
+
+    steps or minutes: the length; with minutes, the learning rate follows the clock and the length is not reproducible.
+    batch: samples of one process and step. workers: processes.
+    lr: peak rate of AdamW; lr_of scales it by parameter name. muon: rate for matrices, 0 trains them by AdamW as well.
+    warmup: steps. hold: share of the run at the peak before the linear fall to floor * lr.
+    ema: decay of the moving average of the weights, which is what is exported.
+    save_minutes: time between checkpoints.
+    """
+
+    steps: int | None = None
+    minutes: float | None = None
+    batch: int = 32
+    workers: int = 1
+    lr: float = 1.2e-3
+    muon: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = 0.01
+    warmup: int = 150
+    hold: float = 0.5
+    floor: float = 0.03
+    ema: float = 0.999
+    clip: float = 1.0
+    save_minutes: float = 2.5
+    log_steps: int = 50
+
+    def __post_init__(self) -> None:
+        if (self.steps is None) == (self.minutes is None):
+            raise ValueError("give either steps or minutes")
+
+    def rate(self, step: int, progress: float) -> float:
+        """The factor of the learning rate; progress runs from 0 to 1."""
+        fall = 1.0 if progress < self.hold else 1 - (1 - self.floor) * (progress - self.hold) / max(1 - self.hold, 1e-6)
+        return min(1.0, (step + 1) / max(self.warmup, 1)) * max(fall, self.floor)
+
+
+@dataclass
+class _Shared:
+    weights: torch.Tensor  # (parameters,)
+    average: torch.Tensor  # (parameters,)
+    gradients: torch.Tensor  # (workers, parameters)
+    numbers: torch.Tensor  # (workers, 2) float64: loss and squared gradient norm
+    progress: torch.Tensor  # (2,) float64: progress 0..1 and 1.0 when a checkpoint is due
+    barrier: Barrier | None
+
+    def wait(self) -> None:
+        if self.barrier is not None:
+            self.barrier.wait()
+
+
+def trained(network: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that a stage trains, by name."""
+    return {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
+
+
+def train(stage: Stage, plan: Plan, folder: Path, *, log: Path | None = None) -> dict[str, torch.Tensor]:
+    """Train a stage, or go on with it where the folder's checkpoint stands.
+
+    Args:
+        folder: gets ``weights.safetensors`` (keys ``weights.NAME`` and ``average.NAME``), the optimizer's state and
+            ``progress.json``; always one whole checkpoint.
+        log: text file that gets one line every plan.log_steps steps.
+
+    Returns:
+        the moving average of the trained parameters, by name.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    total = sum(parameter.numel() for parameter in trained(stage.build()).values())
+    barrier = mp.get_context("spawn").Barrier(plan.workers) if plan.workers > 1 else None
+    shared = _Shared(
+        torch.zeros(total).share_memory_(),
+        torch.zeros(total).share_memory_(),
+        torch.zeros(plan.workers, total).share_memory_(),
+        torch.zeros(plan.workers, 2, dtype=torch.float64).share_memory_(),
+        torch.zeros(2, dtype=torch.float64).share_memory_(),
+        barrier,
+    )
+    if plan.workers == 1:
+        _work(0, stage, plan, folder, log, shared)
+    else:
+        mp.spawn(_work, args=(stage, plan, folder, log, shared), nprocs=plan.workers)  # type: ignore[attr-defined]
+    return averaged_weights(folder)
+
+
+def averaged_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """The moving average of a checkpoint's weights, by parameter name."""
+    state = load_file(folder / "checkpoint" / "weights.safetensors")
+    return {name.removeprefix("average."): value for name, value in state.items() if name.startswith("average.")}
+
+
+def generator(*key: int) -> torch.Generator:
+    """Random numbers that depend on nothing but the key."""
+    seed = 0
+    for part in key:
+        seed = (seed * 1_000_003 + part + 0x9E3779B9) % (1 << 62)
+    return torch.Generator().manual_seed(seed)
+
+
+def _views(flat: torch.Tensor, parameters: dict[str, nn.Parameter]) -> list[torch.Tensor]:
+    sizes = [parameter.numel() for parameter in parameters.values()]
+    return [part.view_as(p) for part, p in zip(flat.split(sizes), parameters.values(), strict=True)]
+
+
+def _shares(parameters: dict[str, nn.Parameter], workers: int) -> list[tuple[int, int]]:
+    """Runs of parameters (first, last + 1), one a worker, of about the same size."""
+    total = sum(parameter.numel() for parameter in parameters.values())
+    cuts, seen = [0], 0
+    for index, parameter in enumerate(parameters.values()):
+        seen += parameter.numel()
+        if len(cuts) < workers and seen >= total * len(cuts) / workers:
+            cuts.append(index + 1)
+    cuts += [len(parameters)] * (workers + 1 - len(cuts))
+    return list(zip(cuts[:-1], cuts[1:], strict=True))
+
+
+def _work(rank: int, stage: Stage, plan: Plan, folder: Path, log: Path | None, shared: _Shared) -> None:
+    if plan.workers > 1:
+        torch.set_num_threads(1)
+    network = stage.build()
+    parameters = trained(network)
+    if rank == 0:
+        for view, parameter in zip(_views(shared.weights, parameters), parameters.values(), strict=True):
+            view.copy_(parameter.data)
+        shared.average.copy_(shared.weights)
+    shared.wait()
+    own_gradient = shared.gradients[rank]
+    for parameter, weight, slope in zip(
+        parameters.values(), _views(shared.weights, parameters), _views(own_gradient, parameters), strict=True
+    ):
+        parameter.data = weight
+        parameter.grad = slope
+
+    first, last = _shares(parameters, plan.workers)[rank]
+    names = list(parameters)[first:last]
+    begin = sum(parameter.numel() for parameter in list(parameters.values())[:first])
+    end = begin + sum(parameters[name].numel() for name in names)
+    optimizers = _optimizers({name: parameters[name] for name in names}, stage, plan)
+    step, elapsed = _resume(folder, rank, optimizers, parameters, shared)
+    shared.wait()
+
+    started = saved = told = time.monotonic()
+    told_step, losses = step, 0.0
+    while True:
+        if rank == 0:
+            now = time.monotonic()
+            done = elapsed + now - started
+            shared.progress[0] = step / plan.steps if plan.steps else done / (60 * plan.minutes)  # type: ignore[operator]
+            shared.progress[1] = float(shared.progress[0] >= 1 or now - saved > 60 * plan.save_minutes)
+        shared.wait()
+        progress, save = shared.progress.tolist()
+        if save:
+            saved = time.monotonic()
+            _save(folder, rank, step, elapsed + saved - started, optimizers, parameters, shared)
+        if progress >= 1:
+            break
+
+        own_gradient.zero_()
+        loss = stage.loss(network, step, rank, plan.batch)
+        loss.backward()
+        shared.numbers[rank, 0] = loss.item()
+        shared.wait()
+        mean = shared.gradients[0, begin:end]
+        mean = mean.clone() if plan.workers > 1 else mean
+        for other in range(1, plan.workers):
+            mean += shared.gradients[other, begin:end]
+        mean /= plan.workers
+        shared.numbers[rank, 1] = mean.double().square().sum()
+        shared.wait()
+        norm = math.sqrt(shared.numbers[:, 1].sum().item())
+        own_gradient[begin:end].copy_(mean.mul_(min(1.0, plan.clip / (norm + 1e-8))))
+        rate = plan.rate(step, progress)
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * rate
+            optimizer.step()
+        decay = min(plan.ema, (1 + step) / (10 + step))
+        shared.average[begin:end].lerp_(shared.weights[begin:end], 1 - decay)
+        step += 1
+        losses += shared.numbers[:, 0].mean().item()
+        shared.wait()
+
+        if rank == 0 and log is not None and step % plan.log_steps == 0:
+            now = time.monotonic()
+            speed = (step - told_step) * plan.batch * plan.workers / (now - told)
+            line = (
+                f"{stage.name} step {step} progress {progress:.3f} loss {losses / (step - told_step):.4f} "
+                f"gradient {norm:.3f} rate {rate:.3f} {speed:.1f} samples/s {step * plan.batch * plan.workers} samples"
+            )
+            with log.open("a") as file:
+                file.write(line + "\n")
+            told, told_step, losses = now, step, 0.0
+
+
+def _optimizers(parameters: dict[str, nn.Parameter], stage: Stage, plan: Plan) -> list[torch.optim.Optimizer]:
+    factor: Callable[[str], float] = getattr(stage, "lr_of", lambda name: 1.0)
+    by_muon = getattr(stage, "by_muon", lambda name, parameter: False) if plan.muon else lambda name, parameter: False
+    adam: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    muon: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in parameters.items():
+        if by_muon(name, parameter):
+            muon.setdefault(factor(name), []).append(parameter)
+        else:
+            adam.setdefault((factor(name), parameter.ndim > 1), []).append(parameter)
+    optimizers: list[torch.optim.Optimizer] = []
+    if adam:
+        groups = [
+            {"params": items, "peak": plan.lr * scale, "weight_decay": plan.weight_decay if matrix else 0.0}
+            for (scale, matrix), items in adam.items()
+        ]
+        optimizers.append(torch.optim.AdamW(groups, lr=plan.lr, betas=plan.betas, fused=True))
+    if muon:
+        groups = [{"params": items, "peak": plan.muon * scale} for scale, items in muon.items()]
+        optimizers.append(Muon(groups, lr=plan.muon, weight_decay=plan.weight_decay))
+    return optimizers
+
+
+def _save(
+    folder: Path, rank: int, step: int, elapsed: float, optimizers: list[torch.optim.Optimizer],
+    parameters: dict[str, nn.Parameter], shared: _Shared,
+) -> None:  # fmt: skip
+    fresh = folder / "checkpoint.new"
+    if rank == 0:
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir()
+    shared.wait()
+    torch.save([optimizer.state_dict() for optimizer in optimizers], fresh / f"optimizer{rank}.pt")
+    if rank == 0:
+        state = {f"weights.{name}": parameter.data.clone() for name, parameter in parameters.items()}
+        for name, value in zip(parameters, _views(shared.average, parameters), strict=True):
+            state[f"average.{name}"] = value.clone()
+        save_file(state, fresh / "weights.safetensors")
+        (fresh / "progress.json").write_text(json.dumps({"step": step, "elapsed": elapsed}))
+    shared.wait()
+    if rank == 0:
+        current, old = folder / "checkpoint", folder / "checkpoint.old"
+        shutil.rmtree(old, ignore_errors=True)
+        if current.exists():
+            os.replace(current, old)
+        os.replace(fresh, current)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _resume(
+    folder: Path, rank: int, optimizers: list[torch.optim.Optimizer], parameters: dict[str, nn.Parameter],
+    shared: _Shared,
+) -> tuple[int, float]:  # fmt: skip
+    checkpoint = folder / "checkpoint"
+    if not (checkpoint / "progress.json").exists():
+        return 0, 0.0
+    states = torch.load(checkpoint / f"optimizer{rank}.pt", weights_only=True)
+    for optimizer, state in zip(optimizers, states, strict=True):
+        optimizer.load_state_dict(state)
+    if rank == 0:
+        stored = load_file(checkpoint / "weights.safetensors")
+        for name, parameter in parameters.items():
+            parameter.data.copy_(stored[f"weights.{name}"])
+        for name, value in zip(parameters, _views(shared.average, parameters), strict=True):
+            value.copy_(stored[f"average.{name}"])
+    progress = json.loads((checkpoint / "progress.json").read_text())
+    return int(progress["step"]), float(progress["elapsed"])
