@@ -1,0 +1,128 @@
+"""How the UNet looks at a face: tokens that come ready, attention beside the text's, and where in the picture."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import UNet2DConditionModel
+from diffusers.models.attention_processor import IPAdapterAttnProcessor2_0
+from diffusers.models.embeddings import IPAdapterPlusImageProjection, MultiIPAdapterImageProjection
+from PIL import Image
+
+
+class FaceRegion:
+    """Where in the picture the face may act: one mask, fitted to every map that asks.
+
+    As in the official full pipeline the residuals of IdentityNet see it bilinearly and the face attention by nearest
+    neighbour. There it lives in a module global and fails for sides that are no multiple of 64; here it belongs to one
+    call and fits maps of any size.
+
+    Args:
+        mask: the whole picture at any resolution, 0 where the face may not act. PIL picture; array (h, w) or
+            (h, w, 3), uint8 or float in 0..1; tensor (h, w), (1, h, w) or (1, 1, h, w) in 0..1. Of a picture with
+            channels the first counts.
+    """
+
+    latent_size: tuple[int, int]  # (height, width) of the latents, told by the pipeline once it knows
+
+    def __init__(self, mask: Image.Image | np.ndarray | torch.Tensor) -> None:
+        if isinstance(mask, Image.Image):
+            mask = np.asarray(mask.convert("RGB"))
+        if isinstance(mask, np.ndarray):
+            whole = 255 if mask.dtype == np.uint8 else 1
+            mask = torch.tensor(mask[..., 0] if mask.ndim == 3 else mask, dtype=torch.float32) / whole
+        self._mask = mask.reshape(1, 1, *mask.shape[-2:])
+        self._fitted: dict[tuple[int, ...], torch.Tensor] = {}
+
+    def over_map(self, features: torch.Tensor) -> torch.Tensor:
+        """Mask (1, 1, height, width) for features (rows, channels, height, width)."""
+        size = tuple(features.shape[-2:])
+        if size not in self._fitted:
+            self._fitted[size] = F.interpolate(self._mask.to(features), size, mode="bilinear")
+        return self._fitted[size]
+
+    def over_queries(self, queries: torch.Tensor) -> torch.Tensor:
+        """Mask (1, length, 1) for queries (rows, length, channels): the latents, halved some times, row by row."""
+        length = queries.shape[1]
+        if (length,) not in self._fitted:
+            height, width = self.latent_size
+            while height * width > length:
+                height, width = -(-height // 2), -(-width // 2)
+            self._fitted[(length,)] = F.interpolate(self._mask.to(queries), (height, width)).reshape(1, length, 1)
+        return self._fitted[(length,)]
+
+
+class FaceProjection(MultiIPAdapterImageProjection):
+    """Diffusers' holder of the resampler, run once per generation instead of once per step.
+
+    The pipeline calls `project`; the UNet, which asks at each step, is handed the tokens back.
+    """
+
+    @property
+    def resampler(self) -> IPAdapterPlusImageProjection:
+        return cast(IPAdapterPlusImageProjection, self.image_projection_layers[0])
+
+    def project(self, embeddings: torch.Tensor) -> torch.Tensor:
+        """Face tokens (rows, tokens, cross_attention_dim) of raw embeddings (rows, faces, 512)."""
+        return self.resampler(embeddings)
+
+    def forward(self, image_embeds: list[torch.Tensor]) -> list[torch.Tensor]:
+        return image_embeds
+
+
+class AddedFaceAttention(IPAdapterAttnProcessor2_0):
+    """Cross-attention to the text plus `scale` times cross-attention to the face tokens (arXiv 2308.06721, eq. 5).
+
+    Scale 0 skips the face. The scale is read at every call, so a callback may change it between steps.
+    "Added" in the name makes `unet.fuse_qkv_projections()` refuse; otherwise it would drop the face without a word.
+    """
+
+    def __call__(
+        self,
+        attn: Any,
+        hidden_states: torch.Tensor,
+        encoder_hidden_states: tuple[torch.Tensor, list[torch.Tensor]],
+        attention_mask: torch.Tensor | None = None,
+        temb: torch.Tensor | None = None,
+        scale: float = 1.0,
+        ip_adapter_masks: FaceRegion | None = None,
+    ) -> torch.Tensor:
+        """
+        Args:
+            attn: the diffusers Attention whose processor this is.
+            hidden_states: (rows, queries, channels).
+            encoder_hidden_states: text (rows, 77, dim) and one item of face tokens (rows, tokens, dim).
+            ip_adapter_masks: the region the face may act in.
+        """
+        text, (face,) = encoder_hidden_states
+        if attention_mask is not None:
+            per_head = attn.prepare_attention_mask(attention_mask, text.shape[1], len(text))
+            attention_mask = per_head.unflatten(0, (len(text), attn.heads))
+
+        def look(keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+            heads = (each.unflatten(2, (attn.heads, -1)).transpose(1, 2) for each in (queries, keys, values))
+            return F.scaled_dot_product_attention(*heads, attn_mask=mask).transpose(1, 2).flatten(2)
+
+        queries = attn.to_q(hidden_states)
+        seen = look(attn.to_k(text), attn.to_v(text), attention_mask)
+        if self.scale[0] != 0:
+            likeness = look(self.to_k_ip[0](face), self.to_v_ip[0](face))
+            if ip_adapter_masks is not None:
+                likeness = likeness * ip_adapter_masks.over_queries(likeness)
+            seen = seen + self.scale[0] * likeness
+        return attn.to_out[1](attn.to_out[0](seen))
+
+
+def load_face(unet: UNet2DConditionModel, state: dict[str, dict[str, torch.Tensor]]) -> None:
+    """Put a checked adapter into a UNet by diffusers' own loader; `pipe.unload_ip_adapter()` takes it out again.
+
+    The loader assumes a resampler of depth 4 with heads of 64. Its low_cpu_mem_usage=True drops unknown keys silently.
+    """
+    unet._load_ip_adapter_weights([state], low_cpu_mem_usage=False)
+    cast(Any, unet).encoder_hid_proj.__class__ = FaceProjection
+    for processor in unet.attn_processors.values():
+        if isinstance(processor, IPAdapterAttnProcessor2_0):
+            processor.__class__ = AddedFaceAttention
