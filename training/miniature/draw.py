@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import skia
 
 from training.miniature import features, garments, hair, scene, tone
-from training.miniature.brush import Brush, mix, shade
+from training.miniature.brush import Brush, mix, path_of, shade
 from training.miniature.head import Head
 from training.miniature.person import Person
 from training.miniature.shot import Shot
@@ -76,8 +77,6 @@ def _draw_person(brush: Brush, head: Head, layout: features.Layout, shot: Shot) 
         towards = np.array([np.cos(direction), -np.sin(direction)])
         spot = head.project(np.array([0.0, -0.05, 0.5])) + towards * 0.45 * u
         depth = 0.22 + 0.3 * shot.light_strength
-        import skia
-
         tones = [shade(skin, 0.16), skin, mix(shade(skin, -depth), (120, 50, 50), 0.12)]
         shader = brush.radial(spot, 1.75 * u, [skia.Color(*tone_) for tone_ in tones])
     for side in (-1, 1):
@@ -89,11 +88,14 @@ def _draw_person(brush: Brush, head: Head, layout: features.Layout, shot: Shot) 
     front = (np.abs(head.mesh_azimuth) < np.radians(79)) & (head.mesh_y > hair.hairline(person))
     brush.fill(head.hull(front), skin, shader=shader, edge=0)
     hair.draw_beard(brush, head, layout.mouth_y, lambda cheeks: brush.fill(cheeks, skin, shader=shader, edge=0))
+    brush.canvas.save()
+    brush.canvas.clipPath(path_of(skull), True)
     features.draw_marks(brush, head, layout)
-    hair.draw_moustache(brush, head, layout.nose_y, layout.mouth_y, layout.mouth_x)
-    features.draw_mouth(brush, head, layout)
     for side in (-1, 1):
         features.draw_eye(brush, head, layout, shot, side)
+    brush.canvas.restore()
+    hair.draw_moustache(brush, head, layout.nose_y, layout.mouth_y, layout.mouth_x)
+    features.draw_mouth(brush, head, layout)
     features.draw_nose(brush, head, layout, shot)
     for side in (-1, 1):
         features.draw_brow(brush, head, layout, shot, side, hair.brow_colour(person))
@@ -123,8 +125,6 @@ def _draw_ear(brush: Brush, head: Head, side: int, skin: tuple[int, int, int]) -
     if person.earrings == "stud":
         brush.circle(lobe, 0.065 * u, metal, edge=0.5)
     elif person.earrings == "hoop":
-        import skia
-
         path = skia.Path()
         path.addCircle(float(lobe[0]), float(lobe[1] + 0.14 * u), 0.14 * u)
         brush.stroke(path, metal, 0.05 * u)

@@ -137,7 +137,8 @@ def draw_nose(brush: Brush, head: Head, layout: Layout, shot: Shot) -> None:
         tilt = np.array([np.cos(np.radians(shot.light)), -np.sin(np.radians(shot.light))])
         away = body.mean(axis=0) - tilt * 0.05 * u
         brush.fill(away + (body - body.mean(axis=0)) * 1.04, dark, alpha=0.2 + 0.22 * shot.light_strength, blur=0.045 * u)
-    brush.fill(body, tone, edge=0)
+    shape = path_of(body)
+    brush.draw(shape, tone, edge=0)
     wing_left = head.face([-width * 0.75, -width * 1.02, -width * 0.8], [y - 0.05, y + 0.02, y + 0.085], lift * 0.2)
     wing_right = head.face([width * 0.75, width * 1.02, width * 0.8], [y - 0.05, y + 0.02, y + 0.085], lift * 0.2)
     for wing in (wing_left, wing_right):
@@ -146,7 +147,10 @@ def draw_nose(brush: Brush, head: Head, layout: Layout, shot: Shot) -> None:
         nostril = head.face(sign * width * 0.45 + 0.05 * np.cos(_CIRCLE), y + 0.085 + 0.024 * np.sin(_CIRCLE), lift * 0.42)
         brush.fill(nostril, shade(skin, -0.62), edge=0)
     tip = head.face([-0.02], y - 0.03, lift * 0.95)[0]
+    brush.canvas.save()
+    brush.canvas.clipPath(shape, True)
     brush.glow(tip, (0.09 + 0.2 * width) * u, shade(skin, 0.45), 0.6 if brush.soft else 0.5)
+    brush.canvas.restore()
 
 
 def draw_mouth(brush: Brush, head: Head, layout: Layout) -> None:
@@ -253,7 +257,7 @@ def draw_glasses(brush: Brush, head: Head, layout: Layout) -> None:
             brush.draw(path, mix(colour, (20, 20, 26), 0.72), alpha=0.93)
             brush.glow(lens.mean(axis=0) - np.array([0.06, 0.06]) * u, 0.13 * u, (255, 255, 255), 0.4)
         else:
-            brush.draw(path, (225, 240, 255), alpha=0.2)
+            brush.draw(path, (225, 240, 255), alpha=0.13)
         if person.glasses == "half-rim":
             top = np.sin(_CIRCLE) <= 0.25
             order = np.argsort(np.cos(_CIRCLE[top]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.miniature.brush import Brush, Colour, mix, shade
+from training.miniature.brush import Brush, Colour, mix, path_of, shade
 from training.miniature.head import Head, convex
 from training.miniature.person import HAIR_COLOURS, Person
 
@@ -98,7 +98,7 @@ def draw_cap(brush: Brush, head: Head) -> None:
     behind = (np.abs(head.mesh_azimuth) - np.radians(70)) / np.radians(110)
     nape = 0.02 + (0.75 if person.woman or style == "long" else 0.5) * np.clip(behind, 0, 1)
     if style == "receding":
-        ring = back & (head.mesh_y > -0.5) & (head.mesh_y < nape)
+        ring = back & (head.mesh_y > -0.1 - 0.4 * np.minimum(3 * behind, 1)) & (head.mesh_y < nape)
         brush.fill(head.hull(ring, 1.05), colour)
         return
     lift = {"cropped": 1.03, "side parting": 1.07, "quiff": 1.05, "spiky": 1.05, "bun": 1.03, "ponytail": 1.03}
@@ -138,16 +138,20 @@ def draw_over(brush: Brush, head: Head) -> None:
         reach = np.linspace(-80, 80, 13)
         _fringe(brush, head, reach, line + 0.05 + (0.22 if style != "cropped" else 0.3) * np.abs(reach / 80) ** 3, colour)
     elif style == "quiff":
-        height = 0.28 + 0.3 * volume
-        base = head.band(np.linspace(-62, 62, 7), np.full(7, line + 0.05), 0.03)
-        x = np.linspace(0.6, -0.6, 7) * person.face_width
-        crest = -1.02 - height * np.array([0.25, 0.7, 1.0, 1.05, 0.9, 0.6, 0.2])[:: -side]
-        top = head.project(np.stack([x, crest, np.full(7, 0.35)], -1))
-        brush.fill(np.concatenate([base, top]), colour)
-        for shift in (-0.25, 0.05, 0.3):
-            curl = np.stack([np.array([shift, shift + 0.1 * side, shift + 0.25 * side]),
-                             np.array([line, -0.95, -1.0 - 0.7 * height]), np.array([0.75, 0.6, 0.4])], -1)  # fmt: skip
+        height = 0.16 + 0.26 * volume
+        base = head.band(np.linspace(-66, 66, 7), np.full(7, line + 0.05), 0.03)
+        x = np.linspace(0.82, -0.82, 9) * person.face_width
+        crest = -0.86 - height * np.array([0.1, 0.75, 1.05, 1.15, 1.1, 0.95, 0.75, 0.5, 0.0])[::-side]
+        top = head.project(np.stack([x, crest, np.full(9, 0.3)], -1))
+        shape = path_of(np.concatenate([base, top]))
+        brush.draw(shape, colour)
+        brush.canvas.save()
+        brush.canvas.clipPath(shape, True)
+        for shift in (-0.3, 0.0, 0.3):
+            curl = np.stack([np.array([shift, shift + 0.12 * side, shift + 0.3 * side]),
+                             np.array([line, -0.9, -0.9 - height]), np.full(3, 0.45)], -1)  # fmt: skip
             brush.line(head.project(curl), shade(colour, 0.22), 0.03 * u, alpha=0.8)
+        brush.canvas.restore()
     elif style == "spiky":
         count = 9
         azimuth = np.linspace(-75, 75, count * 2 + 1)
@@ -184,7 +188,7 @@ def _curtains(brush: Brush, head: Head, colour: Colour) -> None:
     t = np.linspace(0, 1, 9)
     wave = 0.06 * np.sin(t * 15) if person.hair_style == "wavy" else 0 * t
     for side in (-1, 1):
-        if side * head.yaw > 62:
+        if side * head.yaw > 14:
             continue
         outer = person.face_width * (1.1 + 0.2 * person.hair_volume + 0.05 * t) + wave
         inner = person.face_width * (0.9 + 0.06 * t - 0.12 * np.sin(np.pi * t)) + 0.5 * wave
@@ -240,11 +244,13 @@ def draw_moustache(brush: Brush, head: Head, nose_y: float, mouth_y: float, mout
         turn = np.linspace(0, 2 * np.pi, 20, endpoint=False)
         long = 0.16 + 0.25 * person.beard_length
         y = mouth_y + 0.14 + np.where(np.sin(turn) > 0, long + 0.1, 0.2) * np.sin(turn)
-        brush.fill(head.face(0.26 * np.cos(turn), y, 0.05), colour)
-    t = np.linspace(-1, 1, 11)
+        chin = head.lift(0.26 * np.cos(turn), np.minimum(y, 0.78), 0.05)
+        chin[:, 1] = y
+        brush.fill(head.project(chin), colour)
+    t = np.linspace(-1, 1, 13)
     top = (nose_y + mouth_y) / 2 + 0.01
-    reach = max(mouth_x * 1.12, 0.26)
-    droop = 0.1 if person.beard == "moustache" else 0.16
-    upper = head.face(reach * t, top + droop * np.abs(t) ** 2, 0.07)
-    lower = head.face(reach * t[::-1], mouth_y - 0.02 + (droop + 0.03) * np.abs(t[::-1]) ** 1.8, 0.07)
+    middle, end = mouth_y - 0.02, mouth_y + (0.05 if person.beard == "moustache" else 0.1)
+    reach = max(mouth_x * 1.15, 0.28)
+    upper = head.face(reach * t, top + (end - top) * np.abs(t) ** 2.4, 0.07)
+    lower = head.face(reach * t[::-1], middle + (end - middle) * np.abs(t[::-1]) ** 1.6, 0.07)
     brush.fill(np.concatenate([upper, lower]), colour)

@@ -31,11 +31,11 @@ def photo(image: np.ndarray, rng: np.random.Generator, light: float, strength: f
     ramp = np.linspace(-1, 1, size, dtype=np.float32)
     direction = np.radians(light)
     lit = np.cos(direction) * ramp[None] - np.sin(direction) * ramp[:, None]
-    gain = 1 + 0.2 * strength * lit - 0.1 * (ramp[None] ** 2 + ramp[:, None] ** 2)
+    gain = 1.03 + 0.2 * strength * lit - 0.08 * (ramp[None] ** 2 + ramp[:, None] ** 2)
     colour = {"white": (1, 1, 1), "warm": (1.06, 1.0, 0.9), "cool": (0.93, 1.0, 1.08)}[tint]
     soft = cv2.GaussianBlur(image, (0, 0), max(0.3, size * 0.0032)).astype(np.float32) / 255
     soft = soft * gain[..., None] * np.array(colour, np.float32)
-    return _bytes(soft + rng.standard_normal((size, size, 1), dtype=np.float32) * 0.012)
+    return _bytes(soft + rng.standard_normal((size, size, 1), dtype=np.float32) * 0.007)
 
 
 def cartoon(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -66,7 +66,7 @@ def watercolor(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     flat = 0.55 * flat + 0.45 * moved.astype(np.float32) / 255
     wide = cv2.GaussianBlur(flat, (0, 0), size * 0.02)
     edge = np.clip(flat - wide, -0.25, 0.05)
-    washed = 1 - (1 - _saturate(flat, 1.2)) * (0.72 + 0.14 * _noise(rng, size, 6)[..., None])
+    washed = 1 - (1 - _saturate(flat, 1.2)) * (0.78 + 0.07 * _noise(rng, size, 6)[..., None])
     grain = 0.022 * _noise(rng, size, max(8, size // 2))[..., None]
     return _bytes(washed + 0.35 * edge + grain)
 
@@ -98,7 +98,7 @@ def film_noir(image: np.ndarray, rng: np.random.Generator, light: float) -> np.n
     far = np.sqrt(ramp[None] ** 2 + ramp[:, None] ** 2)
     value = grey * (0.3 + 0.9 * lit) * (1.08 - 0.38 * far**2)
     value = 1 / (1 + np.exp(-9.0 * (value - 0.45)))
-    value = value + 0.03 * rng.standard_normal((size, size), dtype=np.float32)
+    value = value + 0.018 * rng.standard_normal((size, size), dtype=np.float32)
     return np.repeat(_bytes(value)[..., None], 3, axis=2)
 
 
