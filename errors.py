@@ -74,3 +74,9 @@ class OutOfMemory(InstantIDError):
     """The device ran out of memory."""
 
     code = "out_of_memory"
+
+
+class BrokenPicture(InstantIDError):
+    """The networks gave no picture: not a number where a colour should be."""
+
+    code = "broken_picture"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -13,10 +14,11 @@ from PIL import Image
 from errors import RequestError
 from generation import ranges
 from generation.schedulers import SCHEDULERS
-from style_presets import NO_STYLE, STYLES
+from style_presets import NO_STYLE, STYLES, Style
 
 if TYPE_CHECKING:
     from face.references import PhotoReport
+
     from weights.registry import Profile
 
 MAX_PHOTOS = 16
@@ -90,8 +92,11 @@ class GenerationRequest:
     loras: tuple[Lora, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def resolved(self, profile: Profile) -> GenerationRequest:
+    def resolved(self, profile: Profile, styles: Mapping[str, Style] = STYLES) -> GenerationRequest:
         """The same request with every default filled in and every value checked.
+
+        Args:
+            styles: the presets to choose from, by name.
 
         Raises:
             RequestError: names the field, what is allowed and what to do. No other error for any input.
@@ -130,7 +135,7 @@ class GenerationRequest:
             **_pose(self, width, height),
             prompt=prompt,
             negative_prompt=negative_prompt,
-            style=ranges.one_of("style", self.style, [NO_STYLE, *STYLES]),
+            style=ranges.one_of("style", self.style, styles),
             identity_net_scale=ranges.number(
                 "identity_net_scale", default(self.identity_net_scale, profile.identity_net_scale), 0.0, MAX_SCALE
             ),
@@ -185,9 +190,10 @@ class Progress:
     """Where a request stands.
 
     Attributes:
-        phase: "waiting" (behind other requests), "reading" (face analysis), "denoising", "decoding" or "scoring".
+        phase: "reading" (face analysis), "waiting" (behind other requests), "denoising" or "scoring".
         step, total: of the phase; while waiting, step is the number of requests ahead and total is 0.
-        previews: the unfinished pictures, as many as are being made now; empty when there is nothing new to show.
+        previews: the finished pictures of this request and last, small, the one in the making; empty when there is
+            nothing new to show.
         seconds_left: estimate for the whole request, None when not known yet.
     """
 
@@ -326,6 +332,8 @@ def _keypoints(points: Any, width: int, height: int) -> tuple[tuple[float, float
         x = ranges.number("keypoints", point[0], -float(width), 2.0 * width)
         y = ranges.number("keypoints", point[1], -float(height), 2.0 * height)
         clean.append((x, y))
+    if math.dist(clean[0], clean[1]) < 1:
+        raise RequestError("keypoints has both eyes in one place.", field="keypoints", cure=cure)
     return tuple(clean)
 
 

@@ -1,0 +1,191 @@
+"""Where requests meet the weights: one at a time, watched, stoppable, and leaving nothing behind."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from PIL import Image
+
+from errors import OutOfMemory
+from generation import ranges
+from generation.lora import applied
+from generation.memory import free_memory, is_memory_error, out_of_memory
+from generation.picture import cancelled, make_picture
+from generation.prepare import Prepared, prepare
+from generation.request import GeneratedImage, GenerationRequest, GenerationResult, Progress
+from generation.scoring import score
+from generation.turns import Turn, Turns
+from style_presets import STYLES, Style
+
+if TYPE_CHECKING:
+    from face.analyzer import FaceAnalyzer
+    from weights.registry import Profile
+
+Send = Callable[[Progress], None]
+Stopped = Callable[[], bool]
+
+
+class Engine:
+    """A pipeline with its face analyzer, shared by everybody who asks.
+
+    The pipeline is not re-entrant, so requests take turns in the order of arrival. The pictures of a request are made
+    one after another: picture k is then bit for bit what a request of one picture with its seed gives, the first
+    is seen sooner, and memory does not grow with their number.
+
+    Args:
+        pipeline: `StableDiffusionXLInstantIDPipeline` with its adapter loaded; the engine owns it from now on.
+        styles: the presets that requests may name.
+        provenance: what the settings of every result say about code and weights, JSON-able.
+    """
+
+    def __init__(
+        self,
+        pipeline: Any,
+        analyzer: FaceAnalyzer,
+        profile: Profile,
+        *,
+        styles: Mapping[str, Style] = STYLES,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.profile = profile
+        self.analyzer = analyzer
+        self.styles = styles
+        self._pipeline = pipeline
+        self._provenance = {**(provenance or {}), "profile": profile.name}
+        self._pristine_scheduler = pipeline.scheduler
+        self._scheduler_config = dict(pipeline.scheduler.config)
+        self._turns = Turns()
+        pipeline.set_progress_bar_config(disable=True)
+
+    @property
+    def device(self) -> str:
+        """Where the networks run: "cpu", "cuda" or "mps"."""
+        return torch.device(self._pipeline._execution_device).type
+
+    @property
+    def waiting(self) -> int:
+        """Requests that run or wait."""
+        return len(self._turns)
+
+    def prepare(self, request: GenerationRequest) -> Prepared:
+        """Checks and face analysis, on the CPU and beside whatever runs.
+
+        Raises RequestError, PhotoError, NoFaceFound.
+        """
+        return prepare(request, self.profile, self.analyzer, self._pipeline.tokenizer, self.styles)
+
+    def generate(
+        self, request: GenerationRequest | Prepared, cancel: threading.Event | None = None
+    ) -> Iterator[Progress | GenerationResult]:
+        """Events of a run, the result last.
+
+        The work goes on in its own thread while the caller looks at an event. Setting `cancel` raises Cancelled here,
+        closing the iterator ends it silently; either way at most the step under way is finished, and when control
+        comes back the pipeline is free and clean.
+
+        Raises what `prepare` raises, Cancelled, OutOfMemory, BrokenPicture.
+        """
+        if isinstance(request, GenerationRequest):
+            yield Progress("reading")
+            prepared = self.prepare(request)
+        else:
+            prepared = request
+        closed = threading.Event()
+
+        def stopped() -> bool:
+            return closed.is_set() or (cancel is not None and cancel.is_set())
+
+        events: queue.SimpleQueue[Progress | GenerationResult | BaseException] = queue.SimpleQueue()
+        turn = self._turns.join()
+        worker = threading.Thread(
+            target=self._work, args=(prepared, turn, stopped, events.put), name="generation", daemon=True
+        )
+        try:
+            worker.start()
+            while True:
+                event = events.get()
+                if isinstance(event, BaseException):
+                    raise event
+                yield event
+                if isinstance(event, GenerationResult):
+                    return
+        finally:
+            closed.set()
+            if worker.ident is not None:
+                worker.join()
+            turn.leave()
+
+    def _work(self, prepared: Prepared, turn: Turn, stopped: Stopped, send: Callable[[Any], None]) -> None:
+        try:
+            told = None
+            while not turn.wait(0.05):
+                if stopped():
+                    raise cancelled()
+                if (ahead := turn.ahead) != told:
+                    told = ahead
+                    send(Progress("waiting", ahead))
+            outcome: Any = self._run(prepared, stopped, send)
+        except BaseException as error:
+            outcome = out_of_memory() if is_memory_error(error) else error
+        if isinstance(outcome, OutOfMemory):
+            free_memory()
+        turn.leave()
+        send(outcome)
+
+    def _run(self, prepared: Prepared, stopped: Stopped, send: Send) -> GenerationResult:
+        started = time.perf_counter()
+        wish = prepared.request
+        first_seed = wish.seed or 0
+        images: list[GeneratedImage] = []
+        with self._restored(), applied(self._pipeline, wish.loras) as notes:
+            run = _Run(send, wish.count)
+            for number in range(wish.count):
+                seed = (first_seed + number) % (ranges.MAX_SEED + 1)
+                picture = make_picture(self._pipeline, self._scheduler_config, prepared, seed, run.tell, stopped)
+                run.finished(picture)
+                identity, error = score(picture, prepared.identity.embedding, prepared.keypoints, self.analyzer)
+                images.append(GeneratedImage(picture, seed, identity, error))
+        return GenerationResult(
+            images=tuple(images),
+            settings={**prepared.settings(), **self._provenance},
+            profile=self.profile.name,
+            seconds=time.perf_counter() - started,
+            references=prepared.identity.reports,
+            landmarks=prepared.landmarks,
+            notes=(*prepared.notes, *notes),
+        )
+
+    @contextmanager
+    def _restored(self) -> Iterator[None]:
+        """Whatever happens within, the pipeline is afterwards as it was loaded."""
+        try:
+            yield
+        finally:
+            self._pipeline.scheduler = self._pristine_scheduler
+            self._pipeline.maybe_free_model_hooks()
+
+
+class _Run:
+    """Where one request stands, told as Progress."""
+
+    def __init__(self, send: Send, count: int) -> None:
+        self._send = send
+        self._count = count
+        self._done: list[Image.Image] = []
+        self._started = time.perf_counter()
+
+    def tell(self, step: int, total: int, preview: Image.Image | None) -> None:
+        made = len(self._done) * total + step
+        left = (time.perf_counter() - self._started) / made * (self._count * total - made)
+        previews = (*self._done, preview) if preview else ()
+        self._send(Progress("denoising", made, self._count * total, previews, left))
+
+    def finished(self, picture: Image.Image) -> None:
+        self._done.append(picture)
+        self._send(Progress("scoring", len(self._done), self._count, tuple(self._done)))

@@ -1,0 +1,152 @@
+"""From a profile's name to an engine that is ready for requests.
+
+The heavy libraries are imported when something is loaded, not before: a page can be up and a request refused while
+they are still on their way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from errors import RequestError, WeightsCorrupt
+from generation.settings import Settings
+from style_presets import STYLES, load_styles
+from weights import bundle, lock
+from weights.registry import AUTO, PROFILES, Profile, Weight, choose_profile
+from weights.store import Store
+
+if TYPE_CHECKING:
+    from generation.engine import Engine
+    from generation.memory import Plan
+
+
+def load_engine(profile: str | Profile = AUTO, settings: Settings | None = None) -> Engine:
+    """Load the weights of a profile and everything around them.
+
+    Args:
+        profile: a name in `weights.registry.PROFILES`, "auto", or a profile of one's own.
+        settings: None reads the environment.
+
+    Raises:
+        RequestError: no such profile or device.
+        WeightsMissing: names the file and the command that brings it. Found out before anything heavy is imported.
+        WeightsCorrupt: a file is not what it should be.
+    """
+    settings = settings or Settings.from_environment()
+    chosen = profile if isinstance(profile, Profile) else pick_profile(profile)
+    store = Store(settings.models_dir, settings.offline or None)
+    parts = {
+        name: store.path(part)
+        for name in ("base", "identity_net", "adapter", "face_pack", "vae")
+        if (part := getattr(chosen, name)) is not None
+    }
+    from generation.engine import Engine
+    from generation.memory import free_gib, pick_device, plan
+
+    device = pick_device(settings.device)
+    how = plan(chosen, device, free_gib(device), dtype=settings.dtype)
+    return Engine(
+        _load_pipeline(chosen, parts, how),
+        _load_analyzer(chosen, parts["face_pack"]),
+        chosen,
+        styles=STYLES if settings.styles is None else load_styles(settings.styles),
+        provenance={
+            "weights": fingerprint(chosen, store),
+            "precision": str(how.dtype).removeprefix("torch."),
+            **_made_with(),
+        },
+    )
+
+
+def pick_profile(name: str = AUTO) -> Profile:
+    """A profile by name; "auto" takes the photographic default where there is an accelerator, else the miniature."""
+    if name == AUTO:
+        name = choose_profile(has_accelerator())
+    if name not in PROFILES:
+        raise RequestError(
+            f"There is no profile {name!r}.", field="profile", cure=f"Choose one of: {AUTO}, {', '.join(PROFILES)}."
+        )
+    return PROFILES[name]
+
+
+def has_accelerator() -> bool:
+    """Whether CUDA, MPS or a ZeroGPU is there."""
+    if os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "true"):
+        return True
+    import torch
+
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
+
+
+def fingerprint(profile: Profile, store: Store) -> dict[str, str]:
+    """Of each weight of a profile: its name and 12 hexadecimal digits over the hashes of its files."""
+    records = lock.read(store.models_dir)
+    return {weight.name: _digest(weight, records) for weight in profile.weights}
+
+
+def _digest(weight: Weight, records: lock.Records) -> str:
+    if weight.folder is not None:
+        hashes = bundle.read_sums(weight.folder)
+    else:
+        hashes = {name: record.sha256 for name, record in records.get(weight.name, {}).items()}
+    listed = "\n".join(f"{value} {name}" for name, value in sorted(hashes.items()))
+    return hashlib.sha256(listed.encode()).hexdigest()[:12]
+
+
+def _made_with() -> dict[str, Any]:
+    return {"versions": {name: importlib.metadata.version(name) for name in ("diffusers", "torch")}}
+
+
+def _load_analyzer(profile: Profile, pack: Path) -> Any:
+    from face.analyzer import FaceAnalyzer
+
+    return FaceAnalyzer(pack, det_size=profile.det_size)
+
+
+def _load_pipeline(profile: Profile, parts: dict[str, Path], how: Plan) -> Any:
+    from diffusers import AutoencoderKL
+    from diffusers.utils import logging
+
+    from ip_adapter.identity_net import IdentityNet
+    from pipeline_instantid import StableDiffusionXLInstantIDPipeline
+
+    # diffusers warns about long prompts by printing them, and prompts may name people.
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    common: dict[str, Any] = {"torch_dtype": how.dtype, "local_files_only": True, "use_safetensors": True}
+    components: dict[str, Any] = {}
+    try:
+        if "vae" in parts:
+            vae = {**common, "torch_dtype": how.vae_dtype}
+            components["vae"] = AutoencoderKL.from_pretrained(parts["vae"], **vae)
+        pipeline = StableDiffusionXLInstantIDPipeline.from_pretrained(
+            parts["base"],
+            controlnet=IdentityNet.from_pretrained(parts["identity_net"], **common),
+            variant=profile.base.weight.variant,
+            add_watermarker=False,
+            **components,
+            **common,
+        )
+        pipeline.load_ip_adapter_instantid(parts["adapter"], scale=profile.adapter_scale)
+    except (OSError, KeyError) as error:
+        raise WeightsCorrupt(
+            f"The weights of {profile.name} cannot be read.", field=profile.name, cure="Run: python cli.py doctor"
+        ) from error
+    pipeline.vae.to(dtype=how.vae_dtype)
+    return _placed(pipeline, how)
+
+
+def _placed(pipeline: Any, how: Plan) -> Any:
+    if how.tiling:
+        pipeline.vae.enable_tiling()
+    if how.offload == "model":
+        pipeline.enable_model_cpu_offload(device=how.device)
+    elif how.offload == "sequential":
+        pipeline.enable_sequential_cpu_offload(device=how.device)
+    else:
+        pipeline.to(how.device)
+    return pipeline

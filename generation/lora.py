@@ -1,0 +1,63 @@
+"""LoRA files for one request: put on, checked, taken off without a trace."""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from errors import RequestError
+from generation.request import Lora
+
+_DOWN = re.compile(r"(lora_A|lora\.down|lora_linear_layer\.down|lora_down)(\.\w+)?\.weight$")
+"""The first of the two matrices of a low-rank pair, as diffusers, peft and kohya name it."""
+
+_PARTS = ("unet", "text_encoder", "text_encoder_2")
+
+
+@contextmanager
+def applied(pipeline: Any, loras: Sequence[Lora]) -> Iterator[tuple[str, ...]]:
+    """Within the block the LoRAs act; afterwards the pipeline is bit for bit what it was.
+
+    Yields notes on parts of a file that belong to no layer of these weights.
+
+    Raises RequestError for a file of which nothing fits.
+    """
+    if not loras:
+        yield ()
+        return
+    try:
+        notes = [note for number, lora in enumerate(loras) if (note := _load(pipeline, lora, f"lora_{number}"))]
+        pipeline.set_adapters([f"lora_{number}" for number in range(len(loras))], [lora.weight for lora in loras])
+        yield tuple(notes)
+    finally:
+        pipeline.unload_lora_weights()
+
+
+def _load(pipeline: Any, lora: Lora, name: str) -> str | None:
+    file = Path(lora.path).name
+    misfit = RequestError(
+        f"The LoRA file {file} does not fit these weights.",
+        field="loras",
+        cure="Choose a LoRA that was trained for this base model (SDXL for the photographic profiles).",
+    )
+    try:
+        state, _ = pipeline.lora_state_dict(lora.path, unet_config=pipeline.unet.config, local_files_only=True)
+        wanted = sum(1 for key in state if _DOWN.search(key))
+        pipeline.load_lora_weights(lora.path, adapter_name=name, local_files_only=True)
+    except (ValueError, RuntimeError, KeyError, OSError, NotImplementedError, SafetensorError) as error:
+        raise misfit from error
+    landed = sum(_layers(getattr(pipeline, part, None), name) for part in _PARTS)
+    if landed == 0:
+        raise misfit
+    if landed < wanted:
+        return f"LoRA {file}: {wanted - landed} of its {wanted} parts belong to no layer here and had no effect."
+    return None
+
+
+def _layers(model: Any, name: str) -> int:
+    if model is None:
+        return 0
+    return sum(1 for module in model.modules() if name in (getattr(module, "lora_A", None) or ()))

@@ -1,0 +1,154 @@
+"""What a saved picture says about itself: how it was made, how to make it again, and that a machine made it.
+
+A PNG is written with three texts:
+
+* `parameters`, the form that AUTOMATIC1111's web UI introduced and most galleries read;
+* `instantid`, JSON with everything needed to make the picture again from the same photos;
+* `XML:com.adobe.xmp`, XMP with IPTC's DigitalSourceType `trainedAlgorithmicMedia`.
+
+Nothing of the reference photos is in it: pixels are copied into a new picture, and the settings hold no embedding, no
+file name and no path.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+from collections.abc import Mapping
+from typing import Any, BinaryIO
+from xml.sax.saxutils import escape, quoteattr
+
+from PIL import Image, PngImagePlugin
+
+from generation.request import GeneratedImage, GenerationRequest, GenerationResult
+
+PARAMETERS = "parameters"
+SETTINGS = "instantid"
+XMP = "XML:com.adobe.xmp"
+SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+TOOL = "InstantID studio"
+LONGEST_TEXT = 2**20
+"""Bytes of JSON that are read back at most; a settings text is a few thousand long."""
+
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML 1.0 cannot hold, not even escaped (section 2.2 of the recommendation)."""
+
+_XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/">
+ <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+  <rdf:Description rdf:about=""
+    xmlns:xmp="http://ns.adobe.com/xap/1.0/"
+    xmlns:dc="http://purl.org/dc/elements/1.1/"
+    xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+    xmp:CreatorTool={tool}
+    Iptc4xmpExt:DigitalSourceType={source}>
+   <dc:description><rdf:Alt><rdf:li xml:lang="x-default">{description}</rdf:li></rdf:Alt></dc:description>
+  </rdf:Description>
+ </rdf:RDF>
+</x:xmpmeta>
+<?xpacket end="r"?>"""
+
+
+def settings_of(result: GenerationResult, number: int) -> dict[str, Any]:
+    """Settings of picture `number` of a result, alone: its own seed and a count of 1."""
+    return {**result.settings, "seed": result.images[number].seed, "count": 1}
+
+
+def write_png(
+    image: GeneratedImage | Image.Image, settings: Mapping[str, Any], target: str | os.PathLike[str] | BinaryIO
+) -> None:
+    """Write a picture with its settings.
+
+    Args:
+        image: RGB; of a GeneratedImage the seed takes the place of the settings' own and the scores are written too.
+        settings: `GenerationResult.settings`, or `settings_of` one picture.
+        target: path or open binary file; an existing file is replaced.
+    """
+    settings = dict(settings)
+    if isinstance(image, GeneratedImage):
+        settings |= {"seed": image.seed, "count": 1, "identity": image.identity, "keypoint_error": image.keypoint_error}
+        image = image.image
+    bare = Image.new("RGB", image.size)
+    bare.paste(image.convert("RGB"))
+    bare.save(target, format="PNG", pnginfo=_texts(settings))
+
+
+def png_bytes(image: GeneratedImage | Image.Image, settings: Mapping[str, Any]) -> bytes:
+    """The same, in memory."""
+    buffer = io.BytesIO()
+    write_png(image, settings, buffer)
+    return buffer.getvalue()
+
+
+def read_settings(source: str | os.PathLike[str] | bytes | BinaryIO | Image.Image) -> dict[str, Any] | None:
+    """The settings in a PNG that `write_png` wrote; None for any other picture, or when the text is damaged."""
+    if isinstance(source, Image.Image):
+        text = _png_text(source)
+    else:
+        try:
+            with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=["PNG"]) as picture:
+                text = _png_text(picture)
+        except (OSError, ValueError, SyntaxError):
+            return None
+    if not isinstance(text, str) or len(text) > LONGEST_TEXT:
+        return None
+    try:
+        settings = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return settings if isinstance(settings, dict) else None
+
+
+def request_from_settings(
+    settings: Mapping[str, Any], photos: tuple[Image.Image, ...], **changes: Any
+) -> GenerationRequest:
+    """The request that makes the picture again from the same photos; `changes` are fields to set differently.
+
+    The settings are not trusted: `GenerationRequest.resolved` checks every value as if a stranger had typed it.
+    """
+    return GenerationRequest.from_settings(settings, photos, **changes)
+
+
+def parameters_text(settings: Mapping[str, Any]) -> str:
+    """The text that image galleries know: prompt, negative prompt, then one line of `Name: value` pairs."""
+    lines = [str(settings.get("styled_prompt", settings.get("prompt", ""))).replace("\n", " ")]
+    negative = str(settings.get("styled_negative_prompt", settings.get("negative_prompt", ""))).replace("\n", " ")
+    if negative:
+        lines.append(f"Negative prompt: {negative}")
+    pairs = {
+        "Steps": settings.get("steps"),
+        "Sampler": settings.get("scheduler"),
+        "CFG scale": settings.get("guidance"),
+        "Seed": settings.get("seed"),
+        "Size": f"{settings.get('width')}x{settings.get('height')}",
+        "Model": settings.get("profile"),
+        "IdentityNet": settings.get("identity_net_scale"),
+        "Face adapter": settings.get("adapter_scale"),
+        "Style": settings.get("style"),
+        "View": settings.get("view"),
+        "Lora": " ".join(f"{lora['name']} {lora['weight']:g}" for lora in settings.get("loras") or ()) or None,
+    }
+    lines.append(", ".join(f"{name}: {_value(value)}" for name, value in pairs.items() if value is not None))
+    return "\n".join(lines)
+
+
+def _value(value: Any) -> str:
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return json.dumps(text, ensure_ascii=False) if any(char in text for char in ",:\n") else text
+
+
+def _texts(settings: dict[str, Any]) -> PngImagePlugin.PngInfo:
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text(PARAMETERS, parameters_text(settings))
+    texts.add_itxt(SETTINGS, json.dumps(settings, ensure_ascii=False, allow_nan=False))
+    prompt = _NOT_XML.sub("", str(settings.get("styled_prompt", settings.get("prompt", ""))))
+    texts.add_itxt(XMP, _XMP.format(tool=quoteattr(TOOL), source=quoteattr(SOURCE_TYPE), description=escape(prompt)))
+    return texts
+
+
+def _png_text(picture: Image.Image) -> str | None:
+    if not isinstance(picture, PngImagePlugin.PngImageFile):
+        return picture.info.get(SETTINGS)
+    return picture.text.get(SETTINGS)
