@@ -19,7 +19,7 @@ _WEIGHT = re.compile(r"\([^()]*:\s*\d+(\.\d+)?\s*\)")
 
 @dataclass(frozen=True)
 class Style:
-    """One preset. ``prompt`` holds ``{prompt}`` exactly once, where the visitor's words go; ``negative`` may be empty."""
+    """One preset. ``prompt`` holds ``{prompt}`` once, where the visitor's words go; ``negative`` may be empty."""
 
     name: str
     group: str
@@ -32,9 +32,11 @@ _NOT_PHOTO = "photo, photorealistic, 3d render, watermark, text"
 
 _TABLE: dict[str, tuple[tuple[str, str, str], ...]] = {
     "Places": (
-        ("Mars", "photo of {prompt}, on mars, red desert and tall rocks, dusty orange sky, small pale sun, cinematic light",
+        ("Mars",
+         "photo of {prompt}, on mars, red desert and tall rocks, dusty orange sky, small pale sun, cinematic light",
          f"green plants, water, blue sky, {_FLAWS}"),
-        ("Jungle", "photo of {prompt}, in the jungle, big green leaves all around, warm damp air, sunbeams through the canopy",
+        ("Jungle",
+         "photo of {prompt}, in the jungle, big green leaves all around, warm damp air, sunbeams through the canopy",
          f"city, snow, grey colours, {_FLAWS}"),
         ("Snow", "photo of {prompt}, in the snow, falling snowflakes, white hills and fir trees, cold soft daylight",
          f"summer, green grass, harsh sun, {_FLAWS}"),
@@ -90,7 +92,8 @@ _TABLE: dict[str, tuple[tuple[str, str, str], ...]] = {
     "Art": (
         ("Line art", "line art, pencil drawing of {prompt}, clean dark lines on white paper, little shading",
          f"color, photo, photorealistic, 3d render, blurry, {_FLAWS}"),
-        ("Watercolor", "watercolor painting of {prompt}, soft washes that run into each other, paper grain, light colours",
+        ("Watercolor",
+         "watercolor painting of {prompt}, soft washes that run into each other, paper grain, light colours",
          f"{_NOT_PHOTO}, hard edges, deformed face"),
         ("Vibrant Color", "vibrant poster of {prompt}, bold saturated colors, strong contrast, joyful",
          f"dull, grey, faded, black and white, {_FLAWS}"),
@@ -144,9 +147,7 @@ _TABLE: dict[str, tuple[tuple[str, str, str], ...]] = {
 }  # fmt: skip
 
 STYLES: dict[str, Style] = {NO_STYLE: Style(NO_STYLE, "None", _PLACEHOLDER)} | {
-    name: Style(name, group, prompt, negative)
-    for group, rows in _TABLE.items()
-    for name, prompt, negative in rows
+    name: Style(name, group, prompt, negative) for group, rows in _TABLE.items() for name, prompt, negative in rows
 }
 
 
@@ -236,5 +237,7 @@ def _style(name: str, entry: object, wrong) -> Style:
     negative = entry.get("negative", "").strip()
     for text in (prompt, negative):
         if _WEIGHT.search(text):
-            raise wrong(f"style {name!r} uses a (word:1.2) weight, which is not understood.", "Write the words plainly.")
+            raise wrong(
+                f"style {name!r} uses a (word:1.2) weight, which is not understood.", "Write the words plainly."
+            )
     return Style(name, entry.get("group", "").strip() or "Mine", prompt, negative)

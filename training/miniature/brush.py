@@ -8,6 +8,7 @@ import numpy as np
 import skia
 
 Colour = tuple[int, int, int]
+Point = Sequence[float] | np.ndarray
 
 
 def mix(a: Sequence[float], b: Sequence[float], share: float) -> Colour:
@@ -60,7 +61,7 @@ class Brush:
 
     def paint(self, colour: Sequence[float], alpha: float = 1.0) -> skia.Paint:
         r, g, b = colour
-        return skia.Paint(AntiAlias=True, Color=skia.Color(int(r), int(g), int(b), int(round(255 * alpha))))
+        return skia.Paint(AntiAlias=True, Color=skia.Color(int(r), int(g), int(b), round(255 * alpha)))
 
     def draw(
         self,
@@ -97,7 +98,7 @@ class Brush:
     def line(self, points: np.ndarray, colour: Sequence[float], width: float, alpha: float = 1.0, smooth: bool = True):
         self.stroke(path_of(np.asarray(points, float), False, smooth), colour, width, alpha)
 
-    def circle(self, centre: Sequence[float], radius: float, colour: Sequence[float], **options) -> None:
+    def circle(self, centre: Point, radius: float, colour: Sequence[float], **options) -> None:
         x, y, radius = float(centre[0]), float(centre[1]), float(radius)
         if options.get("edge", 1 if self.outline else 0) == 0 and options.keys() <= {"alpha", "edge"}:
             self.canvas.drawCircle(x, y, radius, self.paint(colour, options.get("alpha", 1.0)))
@@ -117,18 +118,18 @@ class Brush:
         path.addRect(box)
         self.draw(path, colour, edge=edge)
 
-    def glow(self, centre: Sequence[float], radius: float, colour: Sequence[float], alpha: float) -> None:
+    def glow(self, centre: Point, radius: float, colour: Sequence[float], alpha: float) -> None:
         """A soft round spot that fades to nothing at its radius."""
         r, g, b = (int(v) for v in colour)
         paint = skia.Paint(AntiAlias=True)
         paint.setShader(self.radial(centre, radius, [skia.Color(r, g, b, int(255 * alpha)), skia.Color(r, g, b, 0)]))
         self.canvas.drawCircle(float(centre[0]), float(centre[1]), float(radius), paint)
 
-    def radial(self, centre: Sequence[float], radius: float, colours: Sequence[int]) -> skia.Shader:
+    def radial(self, centre: Point, radius: float, colours: Sequence[int]) -> skia.Shader:
         point = skia.Point(float(centre[0]), float(centre[1]))
         return skia.GradientShader.MakeRadial(point, float(radius), list(colours))
 
-    def graded(self, start: Sequence[float], end: Sequence[float], colours: Sequence[Colour]) -> skia.Shader:
+    def graded(self, start: Point, end: Point, colours: Sequence[Colour]) -> skia.Shader:
         """Linear gradient between two points."""
         ends = [skia.Point(float(start[0]), float(start[1])), skia.Point(float(end[0]), float(end[1]))]
         return skia.GradientShader.MakeLinear(ends, [skia.Color(*c) for c in colours])

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -45,8 +46,9 @@ class Drawings:
         return len(self.images)
 
     def shot(self, index: int) -> Shot:
-        fields = dict(self.records[index]["shot"])
-        return Shot(**{key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()})
+        fields: dict[str, Any] = dict(self.records[index]["shot"])
+        fields["centre"], fields["gaze"] = tuple(fields["centre"]), tuple(fields["gaze"])
+        return Shot(**fields)
 
 
 def draw(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import skia
 
-from training.miniature import features, garments, hair, scene, tone
+from training.miniature import beard, features, garments, glasses, hair, scene, tone
 from training.miniature.brush import Brush, mix, path_of, shade
 from training.miniature.head import Head
 from training.miniature.person import Person
@@ -87,14 +87,14 @@ def _draw_person(brush: Brush, head: Head, layout: features.Layout, shot: Shot) 
     hair.draw_cap(brush, head)
     front = (np.abs(head.mesh_azimuth) < np.radians(79)) & (head.mesh_y > hair.hairline(person))
     brush.fill(head.hull(front), skin, shader=shader, edge=0)
-    hair.draw_beard(brush, head, layout.mouth_y, lambda cheeks: brush.fill(cheeks, skin, shader=shader, edge=0))
+    beard.draw_beard(brush, head, layout.mouth_y, lambda cheeks: brush.fill(cheeks, skin, shader=shader, edge=0))
     brush.canvas.save()
     brush.canvas.clipPath(path_of(skull), True)
     features.draw_marks(brush, head, layout)
     for side in (-1, 1):
         features.draw_eye(brush, head, layout, shot, side)
     brush.canvas.restore()
-    hair.draw_moustache(brush, head, layout.nose_y, layout.mouth_y, layout.mouth_x)
+    beard.draw_moustache(brush, head, layout.nose_y, layout.mouth_y, layout.mouth_x)
     features.draw_mouth(brush, head, layout)
     features.draw_nose(brush, head, layout, shot)
     for side in (-1, 1):
@@ -103,7 +103,7 @@ def _draw_person(brush: Brush, head: Head, layout: features.Layout, shot: Shot) 
         if side * head.yaw < -18:
             _draw_ear(brush, head, side, skin)
     hair.draw_over(brush, head)
-    features.draw_glasses(brush, head, layout)
+    glasses.draw_glasses(brush, head, layout)
 
 
 def _draw_ear(brush: Brush, head: Head, side: int, skin: tuple[int, int, int]) -> None:

@@ -1,4 +1,4 @@
-"""What is on the face: eyes, brows, nose, mouth, marks of skin and age, and glasses."""
+"""What is on the face: eyes, brows, nose, mouth, and marks of skin and age."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 
 from training.miniature.brush import Brush, Colour, mix, path_of, shade
 from training.miniature.head import Head, convex
-from training.miniature.person import EYE_COLOURS, GLASSES_COLOURS, Person
+from training.miniature.person import EYE_COLOURS, Person
 from training.miniature.shot import Shot
 
 _SKIN = ((255, 226, 206), (246, 204, 170), (222, 168, 122), (168, 112, 74), (120, 76, 52), (78, 50, 38))
-_CIRCLE = np.linspace(0, 2 * np.pi, 22, endpoint=False)
+CIRCLE = np.linspace(0, 2 * np.pi, 22, endpoint=False)
 
 
 def skin_colour(person: Person) -> Colour:
@@ -70,8 +70,8 @@ def keypoints(head: Head, layout: Layout) -> np.ndarray:
 def draw_eye(brush: Brush, head: Head, layout: Layout, shot: Shot, side: int) -> None:
     person, u = head.person, head.unit
     tilt = -0.22 * person.eye_tilt
-    dx = layout.eye_width * np.cos(_CIRCLE)
-    dy = layout.eye_height * np.sin(_CIRCLE) * (1 - 0.25 * np.abs(np.cos(_CIRCLE)))
+    dx = layout.eye_width * np.cos(CIRCLE)
+    dy = layout.eye_height * np.sin(CIRCLE) * (1 - 0.25 * np.abs(np.cos(CIRCLE)))
     dy = np.where(dy > 0, 0.85 * dy, dy)
     outline = head.face(side * (layout.eye_x + dx), layout.eye_y + dy + tilt * dx * 0.6)
     white = path_of(outline)
@@ -84,7 +84,9 @@ def draw_eye(brush: Brush, head: Head, layout: Layout, shot: Shot, side: int) ->
     look_x = shot.gaze[0] * 0.3 * layout.eye_width
     look_y = shot.gaze[1] * 0.3 * layout.eye_height
     radius = 0.108 * person.eye_size**0.5
-    iris = head.face(side * layout.eye_x + look_x + radius * np.cos(_CIRCLE), layout.eye_y + look_y + radius * np.sin(_CIRCLE))
+    iris = head.face(
+        side * layout.eye_x + look_x + radius * np.cos(CIRCLE), layout.eye_y + look_y + radius * np.sin(CIRCLE)
+    )
     colour = EYE_COLOURS[person.eye_colour]
     brush.fill(iris, shade(colour, -0.45), edge=0)
     middle = iris.mean(axis=0)
@@ -92,13 +94,14 @@ def draw_eye(brush: Brush, head: Head, layout: Layout, shot: Shot, side: int) ->
     brush.fill(middle + (iris - middle) * 0.46, (14, 12, 14), edge=0)
     brush.circle(middle + np.array([-0.035, -0.04]) * u, 0.03 * u, (255, 255, 255), edge=0)
     brush.canvas.restore()
-    lid = outline[np.sin(_CIRCLE) <= 0.05]
-    order = np.argsort(np.cos(_CIRCLE[np.sin(_CIRCLE) <= 0.05]))
+    above = np.sin(CIRCLE) <= 0.05
+    lid = outline[above]
+    order = np.argsort(np.cos(CIRCLE[above]))
     dark = (40, 26, 24)
     brush.line(lid[order], dark, (0.028 + 0.03 * person.lashes) * u)
     if person.lashes > 0.4:
-        tip = head.face([side * (layout.eye_x + 0.9 * layout.eye_width), side * (layout.eye_x + 1.32 * layout.eye_width)],
-                        [layout.eye_y + tilt * 0.08, layout.eye_y - 0.07 + tilt * 0.12])  # fmt: skip
+        x = side * (layout.eye_x + layout.eye_width * np.array([0.9, 1.32]))
+        tip = head.face(x, layout.eye_y + np.array([tilt * 0.08, tilt * 0.12 - 0.07]))
         brush.line(tip, dark, 0.035 * u * person.lashes, smooth=False)
 
 
@@ -127,7 +130,7 @@ def draw_nose(brush: Brush, head: Head, layout: Layout, shot: Shot) -> None:
         head.face(side * bridge, top, 0.10 * person.nose_bridge),
         head.face(side * (width * 0.55 + 0.02), y - 0.12, lift * 0.45),
         head.face(side * width, y + 0.03, lift * 0.18),
-        head.face(0.45 * width * np.cos(_CIRCLE), y + 0.075 * np.sin(_CIRCLE), lift * 0.85),
+        head.face(0.45 * width * np.cos(CIRCLE), y + 0.075 * np.sin(CIRCLE), lift * 0.85),
         head.face(side * width * 0.5, y + 0.095, lift * 0.4),
     ])  # fmt: skip
     body = convex(around)
@@ -136,7 +139,9 @@ def draw_nose(brush: Brush, head: Head, layout: Layout, shot: Shot) -> None:
     if brush.soft:
         tilt = np.array([np.cos(np.radians(shot.light)), -np.sin(np.radians(shot.light))])
         away = body.mean(axis=0) - tilt * 0.05 * u
-        brush.fill(away + (body - body.mean(axis=0)) * 1.04, dark, alpha=0.2 + 0.22 * shot.light_strength, blur=0.045 * u)
+        brush.fill(
+            away + (body - body.mean(axis=0)) * 1.04, dark, alpha=0.2 + 0.22 * shot.light_strength, blur=0.045 * u
+        )
     shape = path_of(body)
     brush.draw(shape, tone, edge=0)
     wing_left = head.face([-width * 0.75, -width * 1.02, -width * 0.8], [y - 0.05, y + 0.02, y + 0.085], lift * 0.2)
@@ -144,7 +149,9 @@ def draw_nose(brush: Brush, head: Head, layout: Layout, shot: Shot) -> None:
     for wing in (wing_left, wing_right):
         brush.line(wing, dark, 0.03 * u, alpha=0.8)
     for sign in (-1, 1):
-        nostril = head.face(sign * width * 0.45 + 0.05 * np.cos(_CIRCLE), y + 0.085 + 0.024 * np.sin(_CIRCLE), lift * 0.42)
+        nostril = head.face(
+            sign * width * 0.45 + 0.05 * np.cos(CIRCLE), y + 0.085 + 0.024 * np.sin(CIRCLE), lift * 0.42
+        )
         brush.fill(nostril, shade(skin, -0.62), edge=0)
     tip = head.face([-0.02], y - 0.03, lift * 0.95)[0]
     brush.canvas.save()
@@ -199,7 +206,9 @@ def draw_marks(brush: Brush, head: Head, layout: Layout) -> None:
         for spot in head.face(x, rng.uniform(0.1, 0.38, count)):
             brush.circle(spot, 0.02 * u, mix(shade(skin, -0.4), (150, 70, 30), 0.5), edge=0)
     if person.mole:
-        brush.circle(head.face([person.mole[0] * person.face_width], person.mole[1])[0], 0.036 * u, (50, 30, 26), edge=0)
+        brush.circle(
+            head.face([person.mole[0] * person.face_width], person.mole[1])[0], 0.036 * u, (50, 30, 26), edge=0
+        )
     lines = person.age_lines
     if lines > 0.05:
         dark = shade(skin, -0.42)
@@ -216,62 +225,3 @@ def draw_marks(brush: Brush, head: Head, layout: Layout) -> None:
             x = np.linspace(-0.35, 0.35, 5) * person.face_width
             wave = head.face(x, layout.brow_y - 0.15 - 0.08 * row + 0.015 * np.cos(5 * x))
             brush.line(wave, dark, 0.02 * u, alpha=0.2 + 0.4 * lines)
-
-
-def _lens(kind: str) -> tuple[np.ndarray, np.ndarray]:
-    """Outline of the right lens about its middle, for a size of 1."""
-    c, s = np.cos(_CIRCLE), np.sin(_CIRCLE)
-    if kind == "round":
-        return 0.235 * c, 0.235 * s
-    power = {"square": 0.45, "wide": 0.55, "cat-eye": 0.7, "half-rim": 0.5, "sunglasses": 0.6}[kind]
-    x, y = np.sign(c) * np.abs(c) ** power, np.sign(s) * np.abs(s) ** power
-    if kind == "square":
-        return 0.245 * x, 0.2 * y
-    if kind == "wide":
-        return 0.275 * x, 0.145 * y
-    if kind == "cat-eye":
-        return 0.255 * x + 0.03 * (y < 0) * x, 0.165 * y - 0.11 * np.clip(x, 0, 1) * (y < 0.3)
-    if kind == "half-rim":
-        return 0.26 * x, 0.17 * y
-    return 0.275 * x * (1 - 0.12 * y), 0.2 * y + 0.02
-
-
-def draw_glasses(brush: Brush, head: Head, layout: Layout) -> None:
-    person, u = head.person, head.unit
-    if person.glasses == "none":
-        return
-    colour = GLASSES_COLOURS[person.glasses_colour]
-    dx, dy = _lens(person.glasses)
-    middle = max(layout.eye_x, 0.3 * person.glasses_size)
-    width = {"round": 0.04, "half-rim": 0.035}.get(person.glasses, 0.058) * u
-    raised = 0.17
-    edges = []
-    for sign in (-1, 1):
-        x = sign * (middle + dx * person.glasses_size)
-        y = layout.eye_y + 0.02 + dy * person.glasses_size
-        flat = head.lift(np.clip(x, -head.person.face_width * 0.9, head.person.face_width * 0.9), y, raised)
-        flat[:, 0] = x
-        lens = head.project(flat)
-        path = path_of(lens)
-        if person.glasses == "sunglasses":
-            brush.draw(path, mix(colour, (20, 20, 26), 0.72), alpha=0.93)
-            brush.glow(lens.mean(axis=0) - np.array([0.06, 0.06]) * u, 0.13 * u, (255, 255, 255), 0.4)
-        else:
-            brush.draw(path, (225, 240, 255), alpha=0.13)
-        if person.glasses == "half-rim":
-            top = np.sin(_CIRCLE) <= 0.25
-            order = np.argsort(np.cos(_CIRCLE[top]))
-            brush.line(lens[top][order], colour, width * 1.9)
-        else:
-            brush.stroke(path, colour, width)
-        edges.append((sign, float(np.abs(x).min()), float(np.abs(x).max())))
-    inner = edges[0][1]
-    bridge_x = np.array([-inner, 0, inner])
-    brush.line(head.face(bridge_x, layout.eye_y + np.array([0.0, -0.06, 0.0]), raised), colour, width)
-    for sign, _, outer in edges:
-        if sign * head.yaw > 30:
-            continue
-        hinge = head.lift([sign * person.face_width * 0.9], [layout.eye_y - 0.03], raised)[0]
-        hinge[0] = sign * outer
-        ear = head.around(np.radians([sign * 92.0]), np.array([layout.eye_y - 0.02]), 0.03)[0]
-        brush.line(head.project(np.stack([hinge, ear])), colour, width, smooth=False)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from training.miniature.brush import Brush, Colour, mix, path_of, shade
+from training.miniature.brush import Brush, Colour, path_of, shade
 from training.miniature.features import skin_colour
 from training.miniature.head import Head
 from training.miniature.shot import CLOTHES_COLOURS, Shot
@@ -19,7 +20,7 @@ class Torso:
         self._turn = np.array([[np.cos(lean), -np.sin(lean)], [np.sin(lean), np.cos(lean)]])
         self._aside = np.sin(np.radians(shot.yaw)) * 0.12
 
-    def at(self, x: object, y: object) -> np.ndarray:
+    def at(self, x: ArrayLike, y: ArrayLike) -> np.ndarray:
         x, y = np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float))
         return self.head.centre + self.head.unit * (np.stack([x - self._aside, y], -1) @ self._turn.T)
 
@@ -38,9 +39,12 @@ def draw_body(brush: Brush, head: Head, shot: Shot) -> None:
     jaw = head.project(np.array([[-w, 0.45, -0.25], [w, 0.45, -0.25]]))
     base = torso.at([w * 1.12, w * 1.4, -w * 1.4, -w * 1.12], [1.2, 1.75, 1.75, 1.2])
     brush.fill(np.concatenate([jaw, base]), shade(skin, -0.1), smooth=False)
-    brush.fill(np.concatenate([jaw, torso.at([w, 0, -w], [1.12, 1.32, 1.12])]), shade(skin, -0.55), alpha=0.4, smooth=False,
-               blur=0.05 * u if brush.soft else 0.0)  # fmt: skip
-    slope = np.array([[w * 1.0, 1.22], [w * 1.5, 1.36], [s * 0.72, 1.5], [s * 0.97, 1.66], [s * 1.08, 2.1], [s * 1.15, floor]])
+    under_chin = np.concatenate([jaw, torso.at([w, 0, -w], [1.12, 1.32, 1.12])])
+    blur = 0.05 * u if brush.soft else 0.0
+    brush.fill(under_chin, shade(skin, -0.55), alpha=0.4, smooth=False, blur=blur)
+    slope = np.array(
+        [[w * 1.0, 1.22], [w * 1.5, 1.36], [s * 0.72, 1.5], [s * 0.97, 1.66], [s * 1.08, 2.1], [s * 1.15, floor]]
+    )
     right, left = slope, slope[::-1] * [-1, 1]
     outline = np.concatenate([right, left])
     shader = None
@@ -51,14 +55,18 @@ def draw_body(brush: Brush, head: Head, shot: Shot) -> None:
     body = path_of(torso.at(outline[:, 0], outline[:, 1]), True, True)
     brush.draw(body, colour, shader=shader)
     for side in (-1, 1):
-        brush.line(torso.at(side * s * np.array([0.86, 0.83, 0.84]), [2.05, 2.6, floor]), shade(colour, -0.35), 0.035 * u, 0.8)
+        brush.line(
+            torso.at(side * s * np.array([0.86, 0.83, 0.84]), [2.05, 2.6, floor]), shade(colour, -0.35), 0.035 * u, 0.8
+        )
     brush.canvas.save()
     brush.canvas.clipPath(body, True)
     _DETAILS[shot.clothes](brush, torso, colour, skin, w, s, u, floor)
     brush.canvas.restore()
 
 
-def _opening(brush: Brush, torso: Torso, skin: Colour, x: list[float], y: list[float], trim: Colour, width: float) -> None:
+def _opening(
+    brush: Brush, torso: Torso, skin: Colour, x: list[float], y: list[float], trim: Colour, width: float
+) -> None:
     points = np.array(list(zip(x, y, strict=True)))
     whole = np.concatenate([points, points[-2::-1] * [-1, 1]])
     brush.fill(torso.at(whole[:, 0], whole[:, 1]), shade(skin, -0.04), edge=0)
@@ -66,7 +74,9 @@ def _opening(brush: Brush, torso: Torso, skin: Colour, x: list[float], y: list[f
 
 
 def _t_shirt(brush, torso, colour, skin, w, s, u, floor) -> None:
-    _opening(brush, torso, skin, [w * 1.15, w * 1.05, w * 0.6, 0], [1.1, 1.42, 1.6, 1.64], shade(colour, -0.25), 0.07 * u)
+    _opening(
+        brush, torso, skin, [w * 1.15, w * 1.05, w * 0.6, 0], [1.1, 1.42, 1.6, 1.64], shade(colour, -0.25), 0.07 * u
+    )
 
 
 def _shirt(brush, torso, colour, skin, w, s, u, floor) -> None:
@@ -83,16 +93,28 @@ def _shirt(brush, torso, colour, skin, w, s, u, floor) -> None:
 def _suit(brush, torso, colour, skin, w, s, u, floor) -> None:
     brush.fill(torso.at([-w * 1.2, w * 1.2, 0.0], [1.1, 1.1, 2.75]), (246, 246, 248), smooth=False, edge=0)
     tie = (176, 28, 44) if colour[0] < 150 else (34, 42, 92)
-    brush.fill(torso.at([-0.13, 0.13, 0.08, 0.17, 0, -0.17, -0.08], [1.52, 1.52, 1.74, 2.6, 2.8, 2.6, 1.74]), tie, smooth=False, edge=0)
+    brush.fill(
+        torso.at([-0.13, 0.13, 0.08, 0.17, 0, -0.17, -0.08], [1.52, 1.52, 1.74, 2.6, 2.8, 2.6, 1.74]),
+        tie,
+        smooth=False,
+        edge=0,
+    )
     for side in (-1, 1):
-        brush.fill(torso.at(side * np.array([w * 0.95, w * 1.3, w * 0.5, 0.02]), [1.14, 1.42, 1.76, 1.54]), (255, 255, 255), smooth=False, edge=0.6)
+        brush.fill(
+            torso.at(side * np.array([w * 0.95, w * 1.3, w * 0.5, 0.02]), [1.14, 1.42, 1.76, 1.54]),
+            (255, 255, 255),
+            smooth=False,
+            edge=0.6,
+        )
         x = side * np.array([w * 1.15, w * 1.95, w * 1.6, w * 2.1, 0.0])
         brush.fill(torso.at(x, [1.2, 1.62, 1.82, 1.98, 2.8]), shade(colour, -0.28), smooth=False, edge=0.6)
         brush.line(torso.at(x, [1.2, 1.62, 1.82, 1.98, 2.8]), shade(colour, -0.55), 0.025 * u, smooth=False)
 
 
 def _hoodie(brush, torso, colour, skin, w, s, u, floor) -> None:
-    _opening(brush, torso, shade(colour, -0.5), [0.95, 0.75, 0.4, 0], [1.1, 1.45, 1.66, 1.74], shade(colour, -0.2), 0.12 * u)
+    _opening(
+        brush, torso, shade(colour, -0.5), [0.95, 0.75, 0.4, 0], [1.1, 1.45, 1.66, 1.74], shade(colour, -0.2), 0.12 * u
+    )
     _opening(brush, torso, skin, [w, w * 0.9, w * 0.5, 0], [1.1, 1.36, 1.5, 1.54], shade(colour, -0.35), 0.03 * u)
     for side in (-1, 1):
         brush.line(torso.at(side * np.array([0.22, 0.25, 0.22]), [1.68, 2.0, 2.3]), (246, 244, 238), 0.055 * u)
@@ -131,4 +153,12 @@ def _coat(brush, torso, colour, skin, w, s, u, floor) -> None:
             brush.circle(button, 0.07 * u, shade(colour, -0.55), edge=0)
 
 
-_DETAILS = {"t-shirt": _t_shirt, "shirt": _shirt, "suit": _suit, "hoodie": _hoodie, "jumper": _jumper, "dress": _dress, "coat": _coat}
+_DETAILS = {
+    "t-shirt": _t_shirt,
+    "shirt": _shirt,
+    "suit": _suit,
+    "hoodie": _hoodie,
+    "jumper": _jumper,
+    "dress": _dress,
+    "coat": _coat,
+}

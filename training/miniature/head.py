@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 from training.miniature.person import Person
 from training.miniature.shot import Shot
@@ -69,7 +70,7 @@ class Head:
     def back_depth(self, y: np.ndarray) -> np.ndarray:
         return np.interp(y, _TABLE_Y, self._back)
 
-    def around(self, azimuth: np.ndarray, y: np.ndarray, raised: float | np.ndarray = 0.0) -> np.ndarray:
+    def around(self, azimuth: ArrayLike, y: ArrayLike, raised: float | np.ndarray = 0.0) -> np.ndarray:
         """(n, 3) points of the head at an azimuth (radians, 0 in front, positive to the right) and height."""
         azimuth, y = np.broadcast_arrays(np.asarray(azimuth, float), np.asarray(y, float))
         x, z = np.sin(azimuth), np.cos(azimuth)
@@ -78,7 +79,7 @@ class Head:
         z = np.where(ahead, np.sqrt(1 - np.minimum(np.abs(x), 1) ** 2.4), z)
         return np.stack([(self.half_width(y) + raised) * x, y, (depth + raised) * z], axis=-1)
 
-    def lift(self, x: np.ndarray, y: np.ndarray, raised: float | np.ndarray = 0.0) -> np.ndarray:
+    def lift(self, x: ArrayLike, y: ArrayLike, raised: float | np.ndarray = 0.0) -> np.ndarray:
         """(n, 3) points of the face at frontal coordinates x, y, ``raised`` above the skin."""
         x, y = np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float))
         share = np.minimum(np.abs(x) / np.maximum(self.half_width(y), 0.05), 0.995)
@@ -91,9 +92,9 @@ class Head:
         nearness = 1 / (1 - _PERSPECTIVE * turned[..., 2:])
         return self.centre + self.unit * nearness * turned[..., :2]
 
-    def face(self, x: object, y: object, raised: float | np.ndarray = 0.0) -> np.ndarray:
+    def face(self, x: ArrayLike, y: ArrayLike, raised: float | np.ndarray = 0.0) -> np.ndarray:
         """Frontal face coordinates -> (n, 2) points of the picture."""
-        return self.project(self.lift(np.asarray(x, float), np.asarray(y, float), raised))
+        return self.project(self.lift(x, y, raised))
 
     def band(self, azimuth_degrees: np.ndarray, y: np.ndarray, raised: float | np.ndarray = 0.0) -> np.ndarray:
         """Points around the head, kept from running over the visible edge to the far side."""

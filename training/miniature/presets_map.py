@@ -59,4 +59,6 @@ PRESETS: dict[str, dict[str, str]] = {
 
 def presets_of(shot: Shot) -> list[str]:
     """Names of the presets whose words are true of a shot."""
-    return [name for name, wanted in PRESETS.items() if all(getattr(shot, key) == value for key, value in wanted.items())]
+    return [
+        name for name, wanted in PRESETS.items() if all(getattr(shot, key) == value for key, value in wanted.items())
+    ]

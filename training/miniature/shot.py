@@ -111,7 +111,9 @@ class Shot:
             shares = np.asarray(style_shares, dtype=float)
 
         def angle(limit: float) -> float:
-            return float(np.clip(rng.normal(0, 0.5), -1, 1) * limit if rng.random() < 0.6 else rng.uniform(-1, 1) * limit)
+            return float(
+                np.clip(rng.normal(0, 0.5), -1, 1) * limit if rng.random() < 0.6 else rng.uniform(-1, 1) * limit
+            )
 
         if places is not None:
             place = str(rng.choice(list(places)))
