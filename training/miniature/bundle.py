@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, ControlNetModel, StableDiffusionXLPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionModel
 from safetensors.torch import save_file
 from transformers import CLIPTokenizer
 
-from training.miniature.adapter import EMBEDDING, CROSS, adapter_state, install_face_attention, new_identity_net, new_resampler
-from training.miniature.base import new_unet
-from training.miniature.codec import assembled
+from training.miniature.adapter import AdapterStage, adapter_state, new_identity_net
+from training.miniature.base import BLOCKS, BaseStage, new_unet
+from training.miniature.codec import Components, assembled, new_autoencoder
+from training.miniature.loop import averaged_weights, trained
 from training.miniature.noise import new_scheduler
-from training.miniature.text import new_text_encoders
+from training.miniature.text import load_tokenizer, new_text_encoders
 
 
 def save_base(
@@ -47,8 +47,36 @@ def save_adapter_parts(folder: Path, *, weights: dict[str, torch.Tensor], unet: 
     """Write ``ControlNetModel/`` and ``ip-adapter.safetensors`` of an AdapterStage's weights, in half precision."""
     net = new_identity_net(unet)
     prefix = "identity_net."
-    net.load_state_dict({name.removeprefix(prefix): v.float() for name, v in weights.items() if name.startswith(prefix)})
+    net.load_state_dict({k.removeprefix(prefix): v.float() for k, v in weights.items() if k.startswith(prefix)})
     shutil.rmtree(folder / "ControlNetModel", ignore_errors=True)
     net.half().save_pretrained(folder / "ControlNetModel", safe_serialization=True)
     state = adapter_state(weights, unet)
     save_file({name: v.half().contiguous() for name, v in state.items()}, folder / "ip-adapter.safetensors")
+
+
+def write(out: Path, to: Path) -> None:
+    """Write the bundle of a run's newest checkpoints (moving averages) to ``to``, leaving ``to/face`` alone.
+
+    A stage without a checkpoint gives its untrained weights.
+    """
+    tokenizer = load_tokenizer(out / "prepared" / "tokenizer")
+    channels = len(Components.load(out / "components.npz").deviation)
+    halves = {}
+    for name in ("decoder", "encoder"):
+        if (out / name / "checkpoint").exists():
+            halves |= averaged_weights(out / name)
+    autoencoder = assembled(new_autoencoder(channels).state_dict() | halves, channels)
+    base = BaseStage(out / "prepared", len(tokenizer))
+    weights = averaged_weights(out / "base") if (out / "base" / "checkpoint").exists() else _untrained(base)
+    to.mkdir(parents=True, exist_ok=True)
+    unet = save_base(to / "base", weights=weights, autoencoder=autoencoder, tokenizer=tokenizer, blocks=BLOCKS)
+    if (out / "adapter" / "checkpoint").exists():
+        learnt = averaged_weights(out / "adapter")
+    else:
+        save_file({name: v.contiguous() for name, v in weights.items()}, out / "base.safetensors")
+        learnt = _untrained(AdapterStage(out / "prepared", out / "base.safetensors"))
+    save_adapter_parts(to, weights=learnt, unet=unet)
+
+
+def _untrained(stage: BaseStage | AdapterStage) -> dict[str, torch.Tensor]:
+    return {name: parameter.detach().clone() for name, parameter in trained(stage.build()).items()}

@@ -20,9 +20,10 @@ from training.miniature.loop import generator
 
 SIDE = 128
 PATCH = 16
-CHANNELS = 32
+CHANNELS = 40
 BLOCKS = (8, 24, 48, 96, 160)
 LATENT_NOISE = 0.08
+LOG_VARIANCE = -8.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +155,7 @@ class EncoderStage:
         with torch.autocast("cpu", torch.bfloat16):
             moments = network["quant_conv"](network["encoder"](pictures)).float()  # type: ignore[operator, index]
         mean, log_variance = moments.chunk(2, dim=1)
-        return functional.mse_loss(mean, latents) + 0.01 * functional.mse_loss(log_variance, torch.full_like(mean, -8.0))
+        return functional.mse_loss(mean, latents) + 0.01 * (log_variance - LOG_VARIANCE).square().mean()
 
 
 def _draw(stage: DecoderStage | EncoderStage, step: int, rank: int, batch: int) -> tuple[torch.Tensor, torch.Tensor]:

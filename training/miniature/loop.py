@@ -7,9 +7,9 @@ that it owns. On a few CPU cores this is faster than one process with several th
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -154,7 +154,7 @@ def _shares(parameters: dict[str, nn.Parameter], workers: int) -> list[tuple[int
         if len(cuts) < workers and seen >= total * len(cuts) / workers:
             cuts.append(index + 1)
     cuts += [len(parameters)] * (workers + 1 - len(cuts))
-    return list(zip(cuts[:-1], cuts[1:], strict=True))
+    return list(itertools.pairwise(cuts))
 
 
 def _work(rank: int, stage: Stage, plan: Plan, folder: Path, log: Path | None, shared: _Shared) -> None:
@@ -279,8 +279,8 @@ def _save(
         current, old = folder / "checkpoint", folder / "checkpoint.old"
         shutil.rmtree(old, ignore_errors=True)
         if current.exists():
-            os.replace(current, old)
-        os.replace(fresh, current)
+            current.replace(old)
+        fresh.replace(current)
         shutil.rmtree(old, ignore_errors=True)
 
 

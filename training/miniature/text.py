@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,7 @@ def train_tokenizer(texts: Iterable[str], folder: Path, *, size: int = VOCABULAR
     while len(vocabulary) + 2 < size:
         pairs: Counter[tuple[str, str]] = Counter()
         for letters, count in words:
-            for pair in zip(letters, letters[1:], strict=False):
+            for pair in pairwise(letters):
                 pairs[pair] += count
         if not pairs:
             break

@@ -1,0 +1,145 @@
+"""The miniature from nothing, one command a stage: ``python -m training.miniature STAGE --data DIR --out DIR``.
+
+Every stage goes on where its last checkpoint stands. The order is ``data``, ``face``, ``codec``, ``text``, ``base``,
+``adapter``, ``bundle``; ``all`` runs it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from safetensors.torch import save_file
+
+from training.miniature import adapter as adapters
+from training.miniature import base as bases
+from training.miniature import bundle as bundles
+from training.miniature import codec as codecs
+from training.miniature import loop, prepared
+from training.miniature.dataset import Drawings, draw, load
+from training.miniature.face_pack import ASSETS as PACK
+from training.miniature.face_pack import Recogniser
+from training.miniature.text import load_tokenizer
+
+ASSETS = Path(__file__).parents[2] / "assets" / "miniature"
+LIMITS = {"yaw": 35.0, "pitch": 16.0, "roll": 18.0, "face_size": (0.55, 0.75), "scene_share": 0.5}
+PICTURE_STYLES = (0.40, 0.15, 0.09, 0.12, 0.07, 0.08, 0.09)  # in the order of shot.STYLES
+REFERENCE_STYLES = (0.76, 0.08, 0.04, 0.04, 0.02, 0.02, 0.04)
+# Minutes on two cores that the shipped bundle was given.
+MINUTES = {"decoder": 11.0, "encoder": 3.0, "base": 42.0, "adapter": 44.0}
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+Data = Annotated[Path, typer.Option(help="Folder of the drawings.")]
+Out = Annotated[Path, typer.Option(help="Folder of checkpoints and of what is computed once.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Minutes = Annotated[float | None, typer.Option(help="Length by the clock.")]
+Steps = Annotated[int | None, typer.Option(help="Length in steps; reproducible.")]
+Workers = Annotated[int, typer.Option(help="Single-thread processes.")]
+Batch = Annotated[int, typer.Option(help="Samples of one process and step.")]
+
+
+def _plan(stage: str, steps: int | None, minutes: float | None, **rest: object) -> loop.Plan:
+    if steps is None and minutes is None:
+        minutes = MINUTES[stage]
+    return loop.Plan(steps=steps, minutes=None if steps is not None else minutes, **rest)  # type: ignore[arg-type]
+
+
+@app.command("data")
+def draw_data(
+    data: Data, seed: Seed = 0, people: int = 6000, shots: int = 6, references: int = 2, processes: int = 2
+) -> tuple[Drawings, Drawings]:
+    """Draw the pictures to learn from, and reference pictures of the same people, mostly in photo style."""
+    pictures = draw(people, shots, seed, data / "pictures", processes=processes, style_shares=PICTURE_STYLES, **LIMITS)
+    others = draw(
+        people, references, seed + 1, data / "references", processes=processes, style_shares=REFERENCE_STYLES, **LIMITS
+    )
+    return pictures, others
+
+
+@app.command("face")
+def face(out: Out, seed: Seed = 0) -> None:
+    """Train the recogniser and the detector with their own programs."""
+    for part in ("recogniser", "detector"):
+        command = [sys.executable, "-m", f"training.miniature.{part}", "--seed", str(seed), "--out", str(out / part)]
+        subprocess.run(command, check=True, cwd=Path(__file__).parents[2], env=os.environ)
+
+
+@app.command("codec")
+def codec(
+    data: Data, out: Out, seed: Seed = 0, minutes: Minutes = None, steps: Steps = None, workers: Workers = 2,
+    batch: Batch = 12, channels: int = codecs.CHANNELS,
+) -> None:  # fmt: skip
+    """Fit the latents, then train the decoder and the encoder."""
+    pictures, components = data / "pictures" / "images.npy", out / "components.npz"
+    out.mkdir(parents=True, exist_ok=True)
+    if not components.exists():
+        prepared.prepare_components(load(data / "pictures"), components, channels)
+    share = MINUTES["encoder"] / (MINUTES["decoder"] + MINUTES["encoder"])
+    for stage, part in (
+        (codecs.DecoderStage(pictures, components, seed), 1 - share),
+        (codecs.EncoderStage(pictures, components, seed), share),
+    ):
+        plan = _plan(
+            stage.name, steps, minutes * part if minutes else None, workers=workers, batch=batch, lr=2e-3, hold=0.3,
+            ema=0.998, weight_decay=0.0,
+        )  # fmt: skip
+        loop.train(stage, plan, out / stage.name, log=out / f"{stage.name}.log")
+
+
+@app.command("text")
+def text(data: Data, out: Out, seed: Seed = 0) -> None:
+    """Make the tokenizer, and turn pictures into latents and captions into tokens."""
+    prepared.prepare_base(load(data / "pictures"), codecs.Components.load(out / "components.npz"), out / "prepared")
+
+
+@app.command("base")
+def base(
+    data: Data, out: Out, seed: Seed = 0, minutes: Minutes = None, steps: Steps = None, workers: Workers = 2,
+    batch: Batch = 48, muon: float = 0.0,
+) -> None:  # fmt: skip
+    """Train the text-to-image base and its text encoders."""
+    stage = bases.BaseStage(out / "prepared", len(load_tokenizer(out / "prepared" / "tokenizer")), seed)
+    plan = _plan("base", steps, minutes, workers=workers, batch=batch, muon=muon)
+    save_file(loop.train(stage, plan, out / "base", log=out / "base.log"), out / "base.safetensors")
+
+
+@app.command("adapter")
+def adapter(
+    data: Data, out: Out, seed: Seed = 0, minutes: Minutes = None, steps: Steps = None, workers: Workers = 2,
+    batch: Batch = 48, muon: float = 0.0, lr: float = 1.8e-3, pack: Path = PACK,
+) -> None:  # fmt: skip
+    """Train resampler, face attention and IdentityNet on the frozen base."""
+    if not (out / "prepared" / "references.npy").exists():
+        prepared.prepare_adapter(
+            load(data / "pictures"), load(data / "references"), load_tokenizer(out / "prepared" / "tokenizer"),
+            out / "base.safetensors", out / "prepared", recogniser=Recogniser(pack), seed=seed,
+        )  # fmt: skip
+    stage = adapters.AdapterStage(out / "prepared", out / "base.safetensors", seed)
+    plan = _plan("adapter", steps, minutes, workers=workers, batch=batch, muon=muon, lr=lr)
+    loop.train(stage, plan, out / "adapter", log=out / "adapter.log")
+
+
+@app.command("bundle")
+def bundle(out: Out, to: Path = ASSETS) -> None:
+    """Write the bundle of the newest checkpoints; stages not yet trained come out untrained."""
+    bundles.write(out, to)
+
+
+@app.command("all")
+def everything(data: Data, out: Out, seed: Seed = 0, to: Path = ASSETS) -> None:
+    """Every stage in order, with the lengths of the shipped bundle."""
+    draw_data(data, seed)
+    face(out, seed)
+    codec(data, out, seed)
+    text(data, out, seed)
+    base(data, out, seed)
+    adapter(data, out, seed)
+    bundle(out, to)
+
+
+if __name__ == "__main__":
+    app()
