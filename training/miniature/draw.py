@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -28,26 +29,41 @@ class Rendered(NamedTuple):
 
 def render(person: Person, shot: Shot, size: int = 128) -> Rendered:
     """Draw a person in a shot at ``size`` pixels a side. The same arguments always give the same bytes."""
-    outline = _OUTLINES.get(shot.style, 0.0) * (0.55 + 0.75 * shot.face_size)
-    brush = Brush(size, outline=outline, soft=shot.style in ("photo", "film noir", "watercolor"))
-    scene.draw_place(brush, shot)
-    head = Head(person, shot)
-    layout = features.Layout.of(person, shot.expression)
-    _draw_person(brush, head, layout, shot)
-    scene.draw_foreground(brush, shot)
-    image = _styled(brush.image(), shot)
-    points = features.keypoints(head, layout) * size
-    outline_points = head.hull((head.mesh_y > -0.72) & (np.abs(head.mesh_azimuth) < np.radians(95))) * size
-    box = np.concatenate([outline_points.min(axis=0), outline_points.max(axis=0)])
-    return Rendered(image, points.astype(np.float32), box.astype(np.float32))
+    return render_group([(person, shot)], size)[0]
+
+
+def render_group(members: Sequence[tuple[Person, Shot]], size: int = 128) -> list[Rendered]:
+    """Draw several people into one picture, the last in front; place, style and light are the first one's.
+
+    Returns: one Rendered a person, in the order given, all with the same image.
+    """
+    first = members[0][1]
+    brush = _brush(first, size)
+    scene.draw_place(brush, first)
+    faces = []
+    for person, shot in members:
+        head = Head(person, shot)
+        layout = features.Layout.of(person, shot.expression)
+        _draw_person(brush, head, layout, shot)
+        outline = head.hull((head.mesh_y > -0.72) & (np.abs(head.mesh_azimuth) < np.radians(95))) * size
+        box = np.concatenate([outline.min(axis=0), outline.max(axis=0)])
+        faces.append((features.keypoints(head, layout) * size, box))
+    scene.draw_foreground(brush, first)
+    image = _styled(brush.image(), first)
+    return [Rendered(image, points.astype(np.float32), box.astype(np.float32)) for points, box in faces]
 
 
 def render_place(shot: Shot, size: int = 128) -> np.ndarray:
     """The shot's place with nobody in it: (size, size, 3) uint8 RGB."""
-    brush = Brush(size, outline=_OUTLINES.get(shot.style, 0.0), soft=shot.style in ("photo", "film noir", "watercolor"))
+    brush = _brush(shot, size)
     scene.draw_place(brush, shot)
     scene.draw_foreground(brush, shot)
     return _styled(brush.image(), shot)
+
+
+def _brush(shot: Shot, size: int) -> Brush:
+    outline = _OUTLINES.get(shot.style, 0.0) * (0.55 + 0.75 * shot.face_size)
+    return Brush(size, outline=outline, soft=shot.style in ("photo", "film noir", "watercolor"))
 
 
 def _styled(image: np.ndarray, shot: Shot) -> np.ndarray:
