@@ -155,9 +155,7 @@ class InstantIDMixin(cast(Any, object)):
         if do_classifier_free_guidance:
             embeddings = torch.cat([torch.zeros_like(embeddings[:1]), embeddings])
         resampler = self.image_proj_model
-        tokens = self.face_projection.project(
-            embeddings.to(get_module_execution_device(resampler), resampler.latents.dtype)
-        )
+        tokens = resampler(embeddings.to(get_module_execution_device(resampler), resampler.latents.dtype))
         tokens = tokens.to(device, self.unet.dtype)
         unconditional, conditional = tokens.tensor_split([int(do_classifier_free_guidance)])
         tokens = torch.cat(

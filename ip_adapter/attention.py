@@ -58,16 +58,13 @@ class FaceRegion:
 class FaceProjection(MultiIPAdapterImageProjection):
     """Diffusers' holder of the resampler, run once per generation instead of once per step.
 
-    The pipeline calls `project`; the UNet, which asks at each step, is handed the tokens back.
+    The pipeline calls the resampler itself; the UNet, which asks at each step, is handed back the tokens it brings.
     """
 
     @property
     def resampler(self) -> IPAdapterPlusImageProjection:
+        """Raw embeddings (rows, embeddings, 512) to face tokens (rows, tokens, cross_attention_dim)."""
         return cast(IPAdapterPlusImageProjection, self.image_projection_layers[0])
-
-    def project(self, embeddings: torch.Tensor) -> torch.Tensor:
-        """Face tokens (rows, tokens, cross_attention_dim) of raw embeddings (rows, faces, 512)."""
-        return self.resampler(embeddings)
 
     def forward(self, image_embeds: list[torch.Tensor]) -> list[torch.Tensor]:
         return image_embeds
@@ -86,8 +83,6 @@ class AddedFaceAttention(IPAdapterAttnProcessor2_0):
         hidden_states: torch.Tensor,
         encoder_hidden_states: tuple[torch.Tensor, list[torch.Tensor]],
         attention_mask: torch.Tensor | None = None,
-        temb: torch.Tensor | None = None,
-        scale: float = 1.0,
         ip_adapter_masks: FaceRegion | None = None,
     ) -> torch.Tensor:
         """
