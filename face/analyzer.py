@@ -52,11 +52,15 @@ class FaceAnalyzer:
     def faces(self, image: Image.Image, *, field: str = "photo") -> list[Face]:
         """All faces of a picture (RGB, upright), the largest first; NoFaceFound when there are none."""
         found = self.find(image)
-        if found:
-            return found
+        if not found:
+            raise self.no_face(field)
+        return found
+
+    def no_face(self, field: str) -> NoFaceFound:
+        """The error that says what was tried on a picture without faces."""
         tried = ["as it is", "with a white border"]
-        tried += [f"at the detection size {' and '.join(map(str, self.other_sizes))}"] if self.other_sizes else []
-        raise NoFaceFound(
+        tried += [f"at the detection sizes {' and '.join(map(str, self.other_sizes))}"] if self.other_sizes else []
+        return NoFaceFound(
             f"No face was found in the picture; tried {', '.join(tried)} and turned by 90, 180 and 270 degrees.",
             field=field,
             cure="Take a sharp, well-lit picture in which the whole face can be seen.",
