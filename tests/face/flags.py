@@ -1,6 +1,7 @@
 """A hand-made face pack whose 'face' is a flag that can be placed exactly: magenta, a green hat above, white below."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,8 +14,11 @@ FLAG_POINTS = np.array([[0.2, 0.1], [0.8, 0.15], [0.55, 0.4], [0.3, 0.8], [0.7, 
 FLAG_BOX = np.array([0.0, -1.0, 1.0, 1.0], np.float32)
 
 
-def flag_picture(size: tuple[int, int], *flags: tuple[int, int, int], background=WHITE) -> Image.Image:
-    """A picture (width, height) with flags (x, y, cell): the magenta cell's corner and its side in pixels."""
+def flag_picture(size: tuple[int, int], *flags: tuple[int, int, int], background: Any = WHITE) -> Image.Image:
+    """A picture (width, height) with flags (x, y, cell): the magenta cell's corner and its side in pixels.
+
+    background: a colour, or pixels (height, width, 3).
+    """
     pixels = np.full((size[1], size[0], 3), background, np.uint8)
     for x, y, cell in flags:
         pixels[y - cell : y, x : x + cell] = GREEN
@@ -66,8 +70,10 @@ def save_detector(path: Path, side: int | None = None) -> None:
 
 
 def save_recogniser(path: Path) -> None:
-    """512 random projections of an 8 x 8 picture of the face."""
-    projection = np.random.default_rng(5).normal(size=(192, 512)).astype(np.float32)
+    """512 random projections of what stands left and right of the flag, in an 8 x 8 picture of the face."""
+    projection = np.random.default_rng(5).normal(size=(3, 8, 8, 512))
+    projection[:, :, 1:7] = 0
+    projection = projection.reshape(192, 512).astype(np.float32)
     nodes = [
         helper.make_node("AveragePool", ["data"], ["pooled"], name="pool", kernel_shape=[14, 14], strides=[14, 14]),
         helper.make_node("Flatten", ["pooled"], ["flat"], name="flat"),
@@ -83,3 +89,11 @@ def _save(path: Path, graph: onnx.GraphProto) -> None:
     onnx.checker.check_model(model)
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(model, str(path))
+
+
+def surroundings(person: int, noise: float = 0, seed: int = 0, side: int = 128) -> np.ndarray:
+    """A background that makes one person: coloured blocks that stay, and noise that changes from photo to photo."""
+    blocks = np.random.default_rng(person).uniform(0, 255, (side // 8, side // 8, 3))
+    pixels = np.kron(blocks, np.ones((8, 8, 1)))
+    pixels += np.random.default_rng([person, seed]).normal(0, noise, pixels.shape)
+    return np.clip(pixels, 0, 255).astype(np.uint8)

@@ -121,7 +121,7 @@ def test_no_face_is_told_with_what_was_tried(flags):
         flags.faces(empty, field="pose")
     error = caught.value
     assert error.field == "pose" and error.cure
-    for words in ("white border", "64 and 256", "90, 180 and 270 degrees"):
+    for words in ("white border", "detection sizes 64 and 256", "90, 180 and 270 degrees"):
         assert words in error.message
 
 
