@@ -1,7 +1,11 @@
-"""Weights that are shipped with the app: a folder with a list of hashes in the format of `sha256sum`."""
+"""Weights that are shipped with the app: a folder with a list of hashes in the format of `sha256sum`.
+
+`python -m weights.bundle FOLDER` renews the list.
+"""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from errors import WeightsCorrupt, WeightsMissing
@@ -12,7 +16,7 @@ _CURE = "Restore the folder from the repository (`git checkout`, and `git lfs pu
 
 
 def write_sums(folder: Path) -> Path:
-    """Lists every file of a folder with its hash; to be called by whatever makes the folder. Returns the list."""
+    """Lists every file of a folder but its text (.md) with its hash, anew. Whatever changes the folder calls this last."""
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     lines = [f"{sha256_of(folder / name)}  {name}\n" for name in names if name != SUMS and not name.endswith(".md")]
     (folder / SUMS).write_text("".join(lines), encoding="utf-8", newline="\n")
@@ -24,10 +28,10 @@ def read_sums(folder: Path) -> dict[str, str]:
     try:
         lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError as error:
-        raise WeightsMissing(f"{folder.name}: {folder / SUMS} is missing.", field=SUMS, cure=_CURE) from error
+        raise WeightsMissing(f"{folder.name}: {SUMS} is missing.", field=SUMS, cure=_CURE) from error
     pairs = [line.split("  ", 1) for line in lines if line]
     if not pairs or any(len(pair) != 2 for pair in pairs):
-        raise WeightsCorrupt(f"{folder.name}: {folder / SUMS} is not a list of hashes.", field=SUMS, cure=_CURE)
+        raise WeightsCorrupt(f"{folder.name}: {SUMS} is not a list of hashes.", field=SUMS, cure=_CURE)
     return {name: digest for digest, name in pairs}
 
 
@@ -48,3 +52,7 @@ def check(folder: Path) -> None:
                 field=name,
                 cure=_CURE,
             )
+
+
+if __name__ == "__main__":
+    print(write_sums(Path(sys.argv[1])))

@@ -20,8 +20,8 @@ def stamp(path: Path) -> tuple[int, int]:
 
 def command_for(weight: Weight) -> str:
     """What brings a weight to this machine, as words for a cure."""
-    users = [name for name, profile in PROFILES.items() if weight in (*profile.weights, *profile.extras)]
-    return f"`python cli.py download --profile {users[0]}`" if users else f"a download from {weight.url}"
+    users = [name for name, profile in PROFILES.items() if weight in profile.weights]
+    return f"`python cli.py download {f'--profile {users[0]}' if users else f'--weight {weight.name}'}`"
 
 
 def check_size(weight: Weight, file: File, path: Path) -> None:

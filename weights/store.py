@@ -202,8 +202,13 @@ class Store:
                 stale.unlink()
 
     def _download(self, weight: Weight, files: list[File], parts: Path, progress: Progress) -> None:
+        def ask(file: File) -> hub.Announced | None:
+            return hub.announced(weight, file, self._endpoint)
+
+        # One question alone first: when the hub is out of reach, nobody waits for eighteen answers that do not come.
+        told = [ask(file) for file in files[:1]]
         with ThreadPoolExecutor(8) as pool:
-            told = list(pool.map(lambda file: hub.announced(weight, file, self._endpoint), files))
+            told += pool.map(ask, files[1:])
         offers = [(file, offer) for file, offer in zip(files, told, strict=True) if offer is not None]
         for file, offer in offers:
             if SHA256.fullmatch(offer.digest):

