@@ -16,7 +16,7 @@ _CURE = "Restore the folder from the repository (`git checkout`, and `git lfs pu
 
 
 def write_sums(folder: Path) -> Path:
-    """Lists every file of a folder but its text (.md) with its hash, anew. Whatever changes the folder calls this last."""
+    """Lists every file of a folder with its hash, .md files left out. To be called last by whatever changes it."""
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     lines = [f"{sha256_of(folder / name)}  {name}\n" for name in names if name != SUMS and not name.endswith(".md")]
     (folder / SUMS).write_text("".join(lines), encoding="utf-8", newline="\n")
