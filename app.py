@@ -1,0 +1,101 @@
+"""The app: settings, page, weights in the background. `python app.py --help` lists the options."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("DIFFUSERS_DISABLE_REMOTE_CODE", "1")
+
+from errors import InstantIDError
+from generation.settings import Settings
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+MAX_UPLOAD = "40mb"
+
+
+def read_settings(arguments: list[str]) -> Settings:
+    """Command line over environment over defaults. Raises RequestError."""
+    parser = argparse.ArgumentParser(description="Pictures of one person from a single photo, in the browser.")
+    parser.add_argument("--profile", help="weights: auto, miniature, sdxl, yamermix or realvisxl")
+    parser.add_argument("--host", help="address to listen on; 0.0.0.0 for every network")
+    parser.add_argument("--port", type=int)
+    parser.add_argument("--share", action="store_true", default=None, help="open a public link through gradio")
+    parser.add_argument("--auth", metavar="USER:PASSWORD", help="ask for a user and a password; several with commas")
+    parser.add_argument("--models-dir", metavar="FOLDER", help="where downloaded weights lie")
+    parser.add_argument("--offline", action="store_true", default=None, help="never reach for the network")
+    parser.add_argument("--device", help="auto, cpu, cuda, cuda:1 or mps")
+    chosen = vars(parser.parse_args(arguments))
+    if "SPACE_ID" in os.environ and chosen["host"] is None:
+        chosen["host"] = "0.0.0.0"
+    return Settings.from_environment(**chosen)
+
+
+def build(settings: Settings, files: Path) -> gr.Blocks:
+    """The page, with its weights on their way. `files` is a folder that gradio serves."""
+    from ui.accelerator import on_zero_gpu
+
+    if on_zero_gpu():
+        import spaces  # noqa: F401  it patches torch and has to come before it
+
+    from generation.loading import load_engine, pick_profile
+    from ui.background import EngineRoom
+    from ui.studio import build_page
+
+    profile = pick_profile(settings.profile)
+    room = EngineRoom(lambda: load_engine(profile, settings))
+    page = build_page(room, profile, files)
+    # ZeroGPU takes over what is on the GPU when the page is launched, so there the weights come first.
+    room.start(wait=on_zero_gpu())
+    return page
+
+
+def launch(page: gr.Blocks, settings: Settings, *, block: bool = True) -> str:
+    """Serves the page and returns its address; with `block` only when the server has ended."""
+    from ui.theme import STYLE_SHEET, studio_theme
+
+    _, address, _ = page.launch(
+        server_name=settings.host,
+        server_port=settings.port,
+        share=settings.share,
+        auth=list(settings.auth) or None,
+        theme=studio_theme(),
+        css_paths=STYLE_SHEET,
+        footer_links=[],
+        run_history=False,
+        max_file_size=MAX_UPLOAD,
+        ssr_mode=False,
+        enable_monitoring=False,
+        prevent_thread_lock=not block,
+        quiet=True,
+    )
+    return address
+
+
+def main(arguments: list[str]) -> int:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    for chatty in ("httpx", "httpcore"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    try:
+        settings = read_settings(arguments)
+        with tempfile.TemporaryDirectory(prefix="instantid-") as files:
+            os.environ["GRADIO_TEMP_DIR"] = files
+            page = build(settings, Path(files))
+            print(f"InstantID studio: http://{settings.host}:{settings.port}", flush=True)
+            launch(page, settings)
+    except InstantIDError as error:
+        print(f"app.py: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,77 @@
+"""Loading the weights beside the page: the page comes first, and says what it is waiting for."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from errors import InstantIDError, WeightsError
+
+if TYPE_CHECKING:
+    from generation.engine import Engine
+
+log = logging.getLogger(__name__)
+
+
+class EngineRoom:
+    """Holds the engine from the moment it is there.
+
+    load: builds the engine; called once per `start`. A failure is kept and shown, and `start` tries again.
+    """
+
+    def __init__(self, load: Callable[[], Engine]) -> None:
+        self._load = load
+        self._lock = threading.Lock()
+        self._settled = threading.Event()
+        self._started = False
+        self.engine: Engine | None = None
+        self.error: InstantIDError | None = None
+
+    @property
+    def state(self) -> str:
+        """ "loading", "ready" or "failed"."""
+        if self.engine is not None:
+            return "ready"
+        return "failed" if self.error is not None else "loading"
+
+    def start(self, *, wait: bool = False) -> None:
+        """Loads in a thread of its own, or here when `wait` is set. Does nothing while loading or when loaded."""
+        with self._lock:
+            if self._started:
+                return
+            self._started = True
+            self.error = None
+            self._settled.clear()
+        if wait:
+            self._run()
+        else:
+            threading.Thread(target=self._run, name="weights", daemon=True).start()
+
+    def settled(self, seconds: float) -> bool:
+        """Waits at most so long; whether loading has come to an end, good or bad."""
+        return self._settled.wait(seconds)
+
+    def require(self) -> Engine:
+        """The engine. Raises the error of the failed loading, or WeightsError while it is still under way."""
+        if self.engine is not None:
+            return self.engine
+        raise self.error or WeightsError("The weights are still being loaded.", cure="Try again in a moment.")
+
+    def _run(self) -> None:
+        try:
+            self.engine = self._load()
+        except InstantIDError as error:
+            self.error = error
+            log.error("The weights could not be loaded: %s", error)
+        except Exception as error:
+            self.error = WeightsError(
+                f"The weights could not be loaded ({type(error).__name__}).",
+                cure="Run “python cli.py doctor”: it names what is missing. The log has the details.",
+            )
+            log.exception("The weights could not be loaded.")
+        finally:
+            with self._lock:
+                self._started = self.engine is not None
+            self._settled.set()

@@ -1,0 +1,85 @@
+"""Settings of a finished picture, back into the page's controls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from PIL import Image
+
+from errors import RequestError
+from outputs.metadata import read_settings, request_from_settings
+from ui.form import label_of
+from ui.pose import START, show_view
+from ui.session import Session
+from ui.wording import KEPT_POSE, POSE_MODES
+
+if TYPE_CHECKING:
+    from weights.registry import Profile
+
+
+def settings_from_file(path: str, profile: Profile) -> dict[str, Any]:
+    """Settings in a PNG made by the app, with every value checked. Raises RequestError."""
+    settings = read_settings(path)
+    if settings is None:
+        raise RequestError(
+            "That picture holds no settings.",
+            field="restore",
+            cure="Take a PNG as it was downloaded here; pictures saved again by other programs lose them.",
+        )
+    changes: dict[str, Any] = {}
+    if settings.get("profile") != profile.name:
+        changes = dict.fromkeys(("width", "height", "steps", "guidance", "scheduler", "keypoints"))
+    stand_in = (Image.new("RGB", (64, 64)),)
+    return request_from_settings(settings, stand_in, face_choices=(), **changes).resolved(profile).to_settings()
+
+
+def controls_from(session: Session, settings: Mapping[str, Any], profile: Profile) -> dict[str, Any]:
+    """Values for the controls named in `ui.form.FIELDS`.
+
+    settings: as `GenerationRequest.to_settings` writes them, resolved. Keypoints that came from a pose picture are
+    kept in the session, under a pose choice of their own.
+    """
+    controls: dict[str, Any] = {
+        "prompt": settings["prompt"],
+        "style": settings["style"],
+        "detail": settings["adapter_scale"],
+        "shape": settings["identity_net_scale"],
+        "negative": settings["negative_prompt"],
+        "steps": settings["steps"],
+        "guidance": settings["guidance"],
+        "seed": settings["seed"],
+        "new_seed": False,
+        "scheduler": settings["scheduler"],
+        "size": label_of(profile, settings["width"], settings["height"]),
+        "count": settings["count"],
+        "start": settings["identity_start"],
+        "end": settings["identity_end"],
+        "region": settings["face_region"],
+    }
+    if settings.get("keypoints"):
+        points = tuple((float(x), float(y)) for x, y in settings["keypoints"])
+        session.kept_keypoints = (points, (settings["width"], settings["height"]))
+        controls["pose_mode"] = gr.update(choices=[*POSE_MODES, KEPT_POSE], value="kept")
+    elif settings.get("view"):
+        controls["pose_mode"] = "view"
+        controls["view"] = show_view(START, dict(settings))
+    else:
+        controls["pose_mode"] = "photo"
+    return controls
+
+
+def with_advice(controls: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Controls with what an `Advice` changes."""
+    changed = dict(controls)
+    for name, value in changes.items():
+        if name == "window":
+            changed["start"], changed["end"] = value
+        elif name == "view":
+            changed["view"] = {**changed["view"], "view": value}
+        elif name == "seed":
+            changed["new_seed"] = True
+        else:
+            changed[name] = value
+    return changed

@@ -1,0 +1,46 @@
+"""The line at the top: what this is, and which weights are loaded."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from ui.background import EngineRoom
+from ui.wording import PRODUCT
+
+if TYPE_CHECKING:
+    from weights.registry import Profile
+
+DEVICES = {"cpu": "CPU", "cuda": "GPU", "mps": "Apple GPU"}
+STATES = {"loading": "loading …", "failed": "not loaded"}
+
+
+def header_html(room: EngineRoom, profile: Profile) -> str:
+    """The chip opens to what the weights are, and with drawn people how to get the photographic ones."""
+    where = DEVICES.get(room.engine.device, room.engine.device) if room.engine is not None else STATES[room.state]
+    drawn = " (drawn people)" if profile.drawn else ""
+    return (
+        f'<header class="top"><strong><i aria-hidden="true"></i>{PRODUCT}</strong>'
+        f'<details class="weights {room.state}"><summary><i class="lamp" aria-hidden="true"></i>weights: '
+        f"<b>{escape(profile.name)}</b>{drawn} · {escape(where)}</summary>"
+        f'<div class="about">{_about(room, profile)}</div></details></header>'
+    )
+
+
+def _about(room: EngineRoom, profile: Profile) -> str:
+    if room.error is not None:
+        return (
+            f"<p><b>{escape(room.error.message)}</b></p><p>{escape(room.error.cure or '')}</p>"
+            "<p>“Make pictures” tries to load them once more.</p>"
+        )
+    if profile.drawn:
+        return (
+            "<p><b>People come out drawn.</b> The miniature is a small model that was trained for this app. It runs on "
+            "any computer and shows every control at work.</p><p>For photographs, on a computer with a GPU of 8 GB or "
+            "more:</p><pre>python cli.py download --profile realvisxl\npython app.py --profile realvisxl</pre>"
+            "<p>The photographic models have their own licences; the face models among them are for research only.</p>"
+        )
+    return (
+        f"<p><b>{escape(profile.title)}</b></p><p>The licence of these weights applies to what you make with them. The "
+        "face models among them are for non-commercial research only.</p>"
+    )

@@ -1,0 +1,202 @@
+"""The button's way: check, prepare, run, keep. Every ending leaves the page usable and the inputs untouched."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from errors import Cancelled, InstantIDError
+from generation.request import GenerationResult
+from ui import stage
+from ui.accelerator import Generate
+from ui.background import EngineRoom
+from ui.examples import Example
+from ui.form import FIELDS, build_request
+from ui.pictures import data_url
+from ui.results import ResultFolder, keep_results
+from ui.session import Session
+from ui.who import look
+from ui.wording import LOADING, STOPPED, progress_line
+
+if TYPE_CHECKING:
+    from generation.request import GenerationRequest, Progress
+    from weights.registry import Profile
+
+log = logging.getLogger(__name__)
+
+BEHIND_SIDE = 256
+PATIENCE = 0.5
+
+
+class Making:
+    """The handlers of one page, shared by all its visitors; what belongs to a visitor is in their Session.
+
+    Each handler returns or yields values for `names`, as a dict of the same keys that the page maps to components.
+    """
+
+    names = ("stage", "status", "facts", "strip", "actions", "make", "stop", "seed", "download", "coach")
+
+    def __init__(
+        self,
+        room: EngineRoom,
+        profile: Profile,
+        generate: Generate,
+        folder: ResultFolder,
+        examples: Sequence[Example],
+    ) -> None:
+        self.room = room
+        self.profile = profile
+        self._generate = generate
+        self._folder = folder
+        self._examples = examples
+
+    def check(self, session: Session, *values: Any) -> None:
+        """Before the queue: what can be known at once is said at once. Raises gr.Error."""
+        with shown_in(session):
+            self._look(session)
+            self._request(session, values)
+            if self.room.state == "failed":
+                self.room.start()
+                self.room.settled(PATIENCE)
+                if self.room.error is not None:
+                    raise self.room.error
+
+    def run(self, session: Session, *values: Any) -> Iterator[dict[str, Any]]:
+        """Yields what the page shows, from the waiting to the result."""
+        cancel = session.cancel = threading.Event()
+        session.comparing = False
+        session.failure = None
+        try:
+            yield from self._run(session, values, cancel)
+        except Cancelled:
+            yield self.at_rest(session, STOPPED)
+        except Exception as error:
+            remember(session, error)
+            yield self.after_failure(session)
+            raise as_shown(error) from None
+        finally:
+            cancel.set()
+
+    def stop(self, session: Session) -> dict[str, Any]:
+        """Tells the run to end; the page is at rest at once, the engine within one step."""
+        if session.cancel is not None:
+            session.cancel.set()
+        return self.at_rest(session, STOPPED)
+
+    def at_rest(self, session: Session, status: str = "") -> dict[str, Any]:
+        """The page when nothing runs: the chosen result, or the examples."""
+        result = session.current
+        return {
+            "stage": stage.done(session) if result else stage.empty(self._examples),
+            "status": status,
+            "facts": stage.facts(session),
+            "strip": stage.strip(session),
+            "actions": gr.update(visible=result is not None),
+            "make": gr.update(value="Make pictures", interactive=True),
+            "stop": gr.update(visible=False),
+            "download": gr.update(value=None if result is None else str(result.path)),
+        }
+
+    def after_failure(self, session: Session) -> dict[str, Any]:
+        """What happened, in the place of the picture."""
+        error = session.failure
+        if error is None:
+            return self.at_rest(session)
+        return {
+            **self.at_rest(session),
+            "stage": stage.failed(error, session.photos, session.pose),
+            "facts": "",
+            "actions": gr.update(visible=False),
+        }
+
+    def _run(self, session: Session, values: Sequence[Any], cancel: threading.Event) -> Iterator[dict[str, Any]]:
+        behind = data_url(session.photos[0].image, BEHIND_SIDE) if session.photos else ""
+        yield {
+            "stage": stage.working((), None, behind=behind),
+            "status": LOADING if self.room.state == "loading" else progress_line("reading", 0, 0, None),
+            "facts": "",
+            "actions": gr.update(visible=False),
+            "make": gr.update(value="Working …", interactive=False),
+            "stop": gr.update(visible=True),
+        }
+        while not self.room.settled(PATIENCE):
+            if cancel.is_set():
+                raise Cancelled("The run was stopped.")
+        engine = self.room.require()
+        if self._look(session):
+            yield {"coach": True}
+        prepared = engine.prepare(self._request(session, values))
+        yield {"seed": prepared.request.seed}
+        outcome = None
+        events = self._generate(prepared, cancel)
+        try:
+            for event in events:
+                if isinstance(event, GenerationResult):
+                    outcome = event
+                else:
+                    yield _progress(event, behind, prepared.request)
+        finally:
+            close = getattr(events, "close", None)
+            if close is not None:
+                close()
+        if outcome is None:
+            raise Cancelled("The run was stopped.")
+        keep_results(session, outcome, prepared.keypoints, prepared.identity.face, self._folder.of(session))
+        yield self.at_rest(session)
+
+    def _request(self, session: Session, values: Sequence[Any]) -> GenerationRequest:
+        return build_request(session, dict(zip(FIELDS, values, strict=True)), self.profile)
+
+    def _look(self, session: Session) -> bool:
+        """Looks at photos that came before the face analyzer did; whether there were any."""
+        engine = self.room.engine
+        photos = [*session.photos, *([session.pose] if session.pose else [])]
+        if engine is None or all(photo.faces is not None for photo in photos):
+            return False
+        look(session, engine.analyzer)
+        return True
+
+
+@contextmanager
+def shown_in(session: Session) -> Iterator[None]:
+    """Turns errors into what gradio shows as a message, and keeps them for the stage."""
+    session.failure = None
+    try:
+        yield
+    except Exception as error:
+        remember(session, error)
+        raise as_shown(error) from None
+
+
+def remember(session: Session, error: Exception) -> None:
+    """Keeps the error for the stage; what nobody foresaw goes to the log, which never holds photos or prompts."""
+    session.failure = error
+    if not isinstance(error, InstantIDError):
+        log.error("A request failed.", exc_info=error)
+
+
+def as_shown(error: Exception) -> gr.Error:
+    if isinstance(error, InstantIDError):
+        return gr.Error(str(error), title="That did not work", print_exception=False)
+    return gr.Error(
+        "Something went wrong on the server. Your inputs are kept.", title="That did not work", print_exception=False
+    )
+
+
+def _progress(event: Progress, behind: str, wish: GenerationRequest) -> dict[str, Any]:
+    fraction = None
+    if event.phase == "denoising" and event.total:
+        fraction = event.step / event.total
+    elif event.phase in ("decoding", "scoring"):
+        fraction = 1.0
+    shown: dict[str, Any] = {"status": progress_line(event.phase, event.step, event.total, event.seconds_left)}
+    if event.previews:
+        shown["stage"] = stage.working(event.previews, fraction)
+    elif event.phase != "denoising" or event.step <= 1:
+        shown["stage"] = stage.working((), fraction, behind=behind)
+    return shown

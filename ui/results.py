@@ -1,0 +1,132 @@
+"""Finished pictures on their way out: files with their settings inside, thumbnails, and the photo laid over them."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image, ImageFilter, ImageOps
+
+from outputs.metadata import write_png
+from ui.pictures import data_url
+from ui.session import MAX_RESULTS, Result, Session
+
+if TYPE_CHECKING:
+    from face.face import Face
+    from face.references import PhotoReport
+    from generation.request import GenerationResult
+
+THUMBNAIL_SIDE = 160
+COMPARE_SIDE = 1024
+KEPT_SECONDS = 2 * 3600
+SWEEP_SECONDS = 600
+
+
+class ResultFolder:
+    """Where result files lie until they are too old. Each visitor has a folder whose name cannot be guessed."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root / "results"
+
+    def of(self, session: Session) -> Path:
+        if session.folder is None:
+            session.folder = self.root / secrets.token_urlsafe(16)
+        session.folder.mkdir(parents=True, exist_ok=True)
+        return session.folder
+
+    def sweep(self, older_than: float = KEPT_SECONDS) -> None:
+        """Deletes folders in which nothing was written for `older_than` seconds."""
+        now = time.time()
+        for folder in self.root.glob("*"):
+            if now - folder.stat().st_mtime > older_than:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def keep_swept(self) -> None:
+        """Sweeps every ten minutes for as long as the app runs."""
+
+        def sweep_on() -> None:
+            while True:
+                time.sleep(SWEEP_SECONDS)
+                self.sweep()
+
+        threading.Thread(target=sweep_on, name="sweeper", daemon=True).start()
+
+
+def forget(session: Session) -> None:
+    """Drops everything a page held, when gradio drops its state."""
+    if session.folder is not None:
+        shutil.rmtree(session.folder, ignore_errors=True)
+    session.photos.clear()
+    session.results.clear()
+    session.pose = None
+
+
+def keep_results(
+    session: Session, outcome: GenerationResult, keypoints: np.ndarray, face: Face, folder: Path
+) -> list[Result]:
+    """Writes each picture as PNG with its settings and adds it to the session; the best likeness is selected.
+
+    keypoints: (5, 2) x, y px wanted in the pictures; face: the face they were made from, in the first used photo.
+    """
+    photo = _photo_of(session, outcome.references)
+    added = []
+    size = outcome.images[0].image.size
+    reference = None
+    if photo is not None:
+        reference = data_url(laid_over(photo, face.keypoints, keypoints, size), COMPARE_SIDE)
+    for made in outcome.images:
+        settings = {**outcome.settings, "seed": made.seed, "count": 1}
+        path = folder / f"instantid-{time.strftime('%Y%m%d-%H%M%S')}-{made.seed}-{secrets.token_hex(2)}.png"
+        write_png(made, settings, path)
+        added.append(
+            Result(
+                path=path,
+                size=made.image.size,
+                seed=made.seed,
+                identity=made.identity,
+                keypoint_error=made.keypoint_error,
+                seconds=outcome.seconds / len(outcome.images),
+                settings=settings,
+                thumbnail=data_url(made.image, THUMBNAIL_SIDE),
+                reference=reference,
+                reports=outcome.references,
+                notes=outcome.notes,
+            )
+        )
+    session.results += added
+    for old in session.results[:-MAX_RESULTS]:
+        old.path.unlink(missing_ok=True)
+    del session.results[:-MAX_RESULTS]
+    best = max(added, key=lambda result: -1.0 if result.identity is None else result.identity)
+    session.selected = session.results.index(best)
+    return added
+
+
+def laid_over(photo: Image.Image, found: Any, wanted: Any, size: tuple[int, int]) -> Image.Image:
+    """The photo moved and scaled, not turned, so that its five points (5, 2) px come to lie on the wanted ones.
+
+    size: (width, height) of the picture it is compared with; the result is larger where that picture is small.
+    What the photo does not reach is filled with the photo, blurred.
+    """
+    found, wanted = np.asarray(found, np.float64), np.asarray(wanted, np.float64)
+    enlarge = max(1, 512 // max(size))
+    middle, target = found.mean(axis=0), wanted.mean(axis=0) * enlarge
+    spread = np.linalg.norm(wanted - wanted.mean(axis=0)) * enlarge
+    factor = max(1e-3, spread / max(1e-6, float(np.linalg.norm(found - middle))))
+    offset = middle - target / factor
+    canvas = (size[0] * enlarge, size[1] * enlarge)
+    there = (1 / factor, 0, offset[0], 0, 1 / factor, offset[1])
+    moved = photo.transform(canvas, Image.Transform.AFFINE, there, resample=Image.Resampling.BICUBIC)
+    covered = Image.new("L", photo.size, 255).transform(canvas, Image.Transform.AFFINE, there)
+    ground = ImageOps.fit(photo, canvas).filter(ImageFilter.GaussianBlur(max(canvas) / 16))
+    return Image.composite(moved, ground, covered)
+
+
+def _photo_of(session: Session, reports: tuple[PhotoReport, ...]) -> Image.Image | None:
+    used = next((report.index for report in reports if report.used), None)
+    return session.photos[used].image if used is not None and used < len(session.photos) else None

@@ -1,0 +1,77 @@
+"""What one visitor's page holds between clicks, in memory only: photos, what was found in them, and results."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+if TYPE_CHECKING:
+    from face.face import Face
+    from face.references import PhotoReport
+
+LONGEST_SIDE = 2560
+MAX_RESULTS = 60
+
+
+@dataclass(eq=False)
+class Photo:
+    """An opened photo. `faces` is None until the face analyzer has looked; `choice` is an index into it."""
+
+    image: Image.Image
+    preview: str
+    faces: tuple[Face, ...] | None = None
+    choice: int | None = None
+    report: PhotoReport | None = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Photo:
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A finished picture on disk. `reference` is the photo laid over it for the comparison, as a data URL."""
+
+    path: Path
+    size: tuple[int, int]
+    seed: int
+    identity: float | None
+    keypoint_error: float | None
+    seconds: float
+    settings: dict[str, Any]
+    thumbnail: str
+    reference: str | None
+    reports: tuple[PhotoReport, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(eq=False)
+class Session:
+    """State of one page. Never written to disk, dropped by gradio an hour after the page was closed.
+
+    Attributes:
+        folder: where this visitor's result files lie, made with the first result.
+        kept_keypoints: (5, 2) px and the picture size of a result whose settings were taken over.
+        cancel: set by the Stop button, looked at by the run that is under way.
+        failure: what the last failed check said, for the stage to show.
+    """
+
+    photos: list[Photo] = field(default_factory=list)
+    pose: Photo | None = None
+    results: list[Result] = field(default_factory=list)
+    selected: int = 0
+    comparing: bool = False
+    folder: Path | None = None
+    kept_keypoints: tuple[tuple[tuple[float, float], ...], tuple[int, int]] | None = None
+    cancel: threading.Event | None = None
+    failure: Exception | None = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Session:
+        return Session()
+
+    @property
+    def current(self) -> Result | None:
+        return self.results[self.selected] if 0 <= self.selected < len(self.results) else None

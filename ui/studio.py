@@ -1,0 +1,270 @@
+"""The page: four questions on the left, the picture on the right, one button."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from generation.schedulers import SCHEDULERS
+from ui import wording as say
+from ui.accelerator import accelerated
+from ui.background import EngineRoom
+from ui.examples import examples
+from ui.form import label_of, size_labels
+from ui.header import header_html
+from ui.making import Making
+from ui.pose import view_picker
+from ui.results import ResultFolder, forget
+from ui.session import Session
+from ui.theme import script
+from ui.what import style_picker
+from ui.wiring import Wiring
+from weights.registry import Profile
+
+WAITING_ROOM = 20
+UPLOADS_SWEPT = (300, 1800)
+"""How often gradio looks for old uploads and how old they may grow, in seconds; the page deletes its own at once."""
+
+PHOTO_TYPES = ["image", ".heic", ".heif"]
+
+
+def build_page(room: EngineRoom, profile: Profile, files: Path) -> gr.Blocks:
+    """The page, ready to launch.
+
+    Args:
+        room: where the engine is or will be.
+        profile: of the weights in that room; sizes and defaults come from it.
+        files: folder that gradio serves (GRADIO_TEMP_DIR); results are written under it.
+    """
+    folder = ResultFolder(files)
+    folder.keep_swept()
+    shown = examples()
+    making = Making(room, profile, accelerated(room), folder, shown)
+    with gr.Blocks(title=say.PRODUCT, analytics_enabled=False, fill_width=True, delete_cache=UPLOADS_SWEPT) as page:
+        parts: dict[str, Any] = {"session": gr.State(Session(), delete_callback=forget)}
+        parts["header"] = gr.HTML(header_html(room, profile), elem_id="header", apply_default_css=False)
+        with gr.Row(elem_id="desk", equal_height=False):
+            with gr.Column(elem_id="form", min_width=0):
+                _who(parts)
+                _pose(parts)
+                _what(parts)
+                _likeness(parts, profile)
+                _more(parts, profile)
+                with gr.Row(elem_id="go"):
+                    parts["make"] = gr.Button("Make pictures", variant="primary", elem_id="make")
+            with gr.Column(elem_id="show", min_width=0):
+                _show(parts, making)
+        gr.HTML(f'<p class="privacy">{say.PRIVACY}</p>', elem_id="foot", apply_default_css=False)
+        parts["timer"] = gr.Timer(1.0, active=True)
+        Wiring(page, parts, making, shown).connect()
+    page.queue(max_size=WAITING_ROOM, default_concurrency_limit=4, api_open=False)
+    return page
+
+
+def _section(number: int, title: str, hint: str) -> None:
+    gr.HTML(say.heading(number, title, hint), apply_default_css=False)
+
+
+def _who(parts: dict[str, Any]) -> None:
+    with gr.Column(elem_id="who", elem_classes="card"):
+        _section(1, "Who", "one or several photos of the same person")
+        parts["upload"] = gr.File(
+            label=say.PHOTOS_LABEL,
+            show_label=False,
+            file_count="multiple",
+            file_types=PHOTO_TYPES,
+            elem_id="photos",
+            height=96,
+        )
+        parts["coach"] = gr.HTML(
+            "", elem_id="coach", js_on_load=script("acts"), apply_default_css=False, label="The photos and their faces"
+        )
+
+
+def _pose(parts: dict[str, Any]) -> None:
+    with gr.Column(elem_id="pose", elem_classes="card"):
+        _section(2, "Pose", "where the head looks")
+        parts["pose_mode"] = gr.Radio(
+            list(say.POSE_MODES),
+            value="photo",
+            label="Take the pose",
+            show_label=False,
+            elem_id="pose-mode",
+            elem_classes="segments",
+        )
+        parts["pose_note"] = gr.HTML(f"<p>{say.POSE_NOTES['photo']}</p>", elem_classes="note", apply_default_css=False)
+        with gr.Column(visible=False, elem_id="pose-from-picture") as parts["pose_box"]:
+            parts["pose_upload"] = gr.File(
+                label=say.POSE_PICTURE_LABEL,
+                show_label=False,
+                file_count="single",
+                file_types=PHOTO_TYPES,
+                elem_id="pose-photo",
+                height=96,
+            )
+            parts["pose_coach"] = gr.HTML("", elem_id="pose-coach", js_on_load=script("acts"), apply_default_css=False)
+        with gr.Column(visible=False, elem_id="pose-from-view") as parts["view_box"]:
+            parts["view"] = view_picker()
+
+
+def _what(parts: dict[str, Any]) -> None:
+    with gr.Column(elem_id="what", elem_classes="card"):
+        _section(3, "What", "the picture and its style")
+        parts["prompt"] = gr.Textbox(
+            label=say.PROMPT_LABEL, placeholder=say.PROMPT_HINT, lines=2, max_lines=6, elem_id="prompt"
+        )
+        parts["style"] = style_picker()
+
+
+def _likeness(parts: dict[str, Any], profile: Profile) -> None:
+    with gr.Column(elem_id="likeness", elem_classes="card"):
+        _section(4, "Likeness", "how much of the person comes back")
+        parts["detail"] = gr.Slider(
+            0,
+            1.5,
+            profile.adapter_scale,
+            step=0.05,
+            label=say.DETAIL_LABEL,
+            info=say.DETAIL_HINT,
+            elem_id="detail",
+            buttons=[],
+        )
+        parts["shape"] = gr.Slider(
+            0,
+            1.5,
+            profile.identity_net_scale,
+            step=0.05,
+            label=say.SHAPE_LABEL,
+            info=say.SHAPE_HINT,
+            elem_id="shape",
+            buttons=[],
+        )
+        with gr.Row(elem_classes="presets"):
+            for name, detail, shape in say.LIKENESS_PRESETS:
+                preset = gr.Button(name, size="sm", elem_id=f"preset-{name.lower()}", min_width=0)
+                preset.click(
+                    None,
+                    None,
+                    [parts["detail"], parts["shape"]],
+                    js=f"() => [{detail}, {shape}]",
+                    api_visibility="private",
+                )
+
+
+def _more(parts: dict[str, Any], profile: Profile) -> None:
+    with gr.Accordion("More: size, number, steps, seed", open=False, elem_id="more", elem_classes="card"):
+        with gr.Row():
+            parts["size"] = gr.Dropdown(
+                size_labels(profile),
+                value=label_of(profile, *profile.size),
+                label="Size",
+                elem_id="size",
+                min_width=150,
+            )
+            parts["count"] = gr.Slider(
+                1, 8, 1, step=1, label="Number of pictures", elem_id="count", min_width=150, buttons=[]
+            )
+        with gr.Row():
+            parts["steps"] = gr.Slider(
+                1,
+                60,
+                profile.steps,
+                step=1,
+                label="Steps",
+                info="More takes longer.",
+                elem_id="steps",
+                min_width=150,
+                buttons=[],
+            )
+            parts["guidance"] = gr.Slider(
+                0,
+                15,
+                profile.guidance,
+                step=0.1,
+                label="Guidance",
+                info="How literally the prompt is taken.",
+                elem_id="guidance",
+                min_width=150,
+                buttons=[],
+            )
+        with gr.Row():
+            parts["seed"] = gr.Number(
+                0, label="Seed", precision=0, minimum=0, maximum=2**32 - 1, elem_id="seed", min_width=150
+            )
+            parts["new_seed"] = gr.Checkbox(
+                True,
+                label="New seed each time",
+                info="Off: the same wish gives the same picture.",
+                elem_id="new-seed",
+                min_width=150,
+            )
+        parts["negative"] = gr.Textbox(
+            label="Not in the picture",
+            info="Negative prompt.",
+            lines=2,
+            elem_id="negative",
+            placeholder="blurry, text, extra fingers",
+        )
+        parts["scheduler"] = gr.Dropdown(
+            list(SCHEDULERS),
+            value=profile.scheduler,
+            label="Scheduler",
+            info="How the noise is taken away.",
+            elem_id="scheduler",
+        )
+        with gr.Row():
+            parts["start"] = gr.Slider(
+                0,
+                1,
+                0,
+                step=0.05,
+                label="Face guided from",
+                info="Part of the steps (control_guidance_start).",
+                elem_id="start",
+                min_width=150,
+                buttons=[],
+            )
+            parts["end"] = gr.Slider(
+                0,
+                1,
+                1,
+                step=0.05,
+                label="Face guided until",
+                info="Part of the steps (control_guidance_end).",
+                elem_id="end",
+                min_width=150,
+                buttons=[],
+            )
+        parts["region"] = gr.Checkbox(
+            True,
+            label="Leave the rest of the picture to the prompt",
+            info="IdentityNet acts around the face only.",
+            elem_id="region",
+        )
+        parts["restore"] = gr.File(
+            label="Settings from a picture made here (PNG)", file_types=[".png"], elem_id="restore", height=84
+        )
+
+
+def _show(parts: dict[str, Any], making: Making) -> None:
+    start = making.at_rest(Session())
+    parts["stage"] = gr.HTML(
+        start["stage"], elem_id="stage", js_on_load=script("acts"), apply_default_css=False, label="Picture"
+    )
+    with gr.Row(elem_id="progress"):
+        parts["status"] = gr.HTML(
+            "",
+            html_template='<p role="status" aria-live="polite">${value}</p>',
+            elem_id="status",
+            apply_default_css=False,
+        )
+        parts["stop"] = gr.Button("Stop", elem_id="stop", visible=False, min_width=0, size="sm")
+    parts["facts"] = gr.HTML("", elem_id="facts", js_on_load=script("acts"), apply_default_css=False)
+    with gr.Row(visible=False, elem_id="actions") as parts["actions"]:
+        parts["compare"] = gr.Button("Compare", size="sm", elem_id="compare", min_width=0)
+        parts["use"] = gr.Button("Use settings", size="sm", elem_id="use", min_width=0)
+        parts["vary"] = gr.Button("Vary", size="sm", elem_id="vary", min_width=0)
+        parts["download"] = gr.DownloadButton("Download PNG", size="sm", elem_id="download", min_width=0)
+    parts["strip"] = gr.HTML("", elem_id="strip", js_on_load=script("acts"), apply_default_css=False)

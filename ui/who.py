@@ -1,0 +1,185 @@
+"""Question 1: the photos, and the coach that says what each of them is worth."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from PIL import Image
+
+from errors import InputError, NoFaceFound, PhotoError
+from face.photo import open_photo
+from ui.pictures import data_url, face_marks
+from ui.session import LONGEST_SIDE, Photo, Session
+from ui.wording import letter
+
+if TYPE_CHECKING:
+    from face.analyzer import FaceAnalyzer
+    from face.face import Face
+
+MAX_PHOTOS = 8
+PREVIEW_SIDE = 480
+NUMBERED = re.compile(r"\b([Pp]hoto) (\d+)")
+"""A verdict says "photo 2", the page calls it photo B."""
+
+
+def read_photo(path: str | os.PathLike[str], *, field: str = "photo") -> Photo:
+    """Opens an uploaded file and deletes it: from here on the photo is in memory only. Raises PhotoError."""
+    try:
+        image = open_photo(path, field=field)
+    finally:
+        Path(path).unlink()
+    return as_photo(image)
+
+
+def as_photo(image: Image.Image) -> Photo:
+    """A photo for the page: at most `LONGEST_SIDE` px a side, more than any face network looks at."""
+    if max(image.size) > LONGEST_SIDE:
+        image = image.copy()
+        image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
+    return Photo(image, data_url(image, PREVIEW_SIDE))
+
+
+def add_photos(session: Session, paths: Iterable[str]) -> list[str]:
+    """Reads uploads into the session; returns what could not be taken, one sentence each."""
+    refused = []
+    for path in paths:
+        if len(session.photos) >= MAX_PHOTOS:
+            Path(path).unlink()
+            refused.append(f"At most {MAX_PHOTOS} photos are used; the rest was left out.")
+            continue
+        try:
+            session.photos.append(read_photo(path))
+        except PhotoError as error:
+            refused.append(str(error))
+    return list(dict.fromkeys(refused))
+
+
+def look(session: Session, analyzer: FaceAnalyzer) -> None:
+    """Finds the faces of photos not looked at yet and judges all photos together."""
+    from face.references import identify
+
+    photos = list(session.photos)
+    for photo in (*photos, *([session.pose] if session.pose else [])):
+        if photo.faces is None:
+            photo.faces = tuple(analyzer.find(photo.image))
+    for photo in photos:
+        photo.report = None
+    if any(photo.faces for photo in photos):
+        identity = identify(
+            [photo.image for photo in photos],
+            cast("FaceAnalyzer", Remembered(photos)),
+            choices=[photo.choice for photo in photos],
+        )
+        for photo, report in zip(photos, identity.reports, strict=True):
+            photo.report = report
+
+
+class Remembered:
+    """Stands in for a face analyzer and answers what it found before, so that each photo is analysed once."""
+
+    def __init__(self, photos: Sequence[Photo]) -> None:
+        self._faces = {id(photo.image): list(photo.faces or ()) for photo in photos}
+
+    def find(self, image: Image.Image) -> list[Face]:
+        return self._faces[id(image)]
+
+
+def require_face(photo: Photo, *, field: str, name: str) -> None:
+    """Raises NoFaceFound with a cure when the analyzer has looked at this photo and saw nobody."""
+    if photo.faces is not None and not photo.faces:
+        raise NoFaceFound(
+            f"No face was found in {name}.",
+            field=field,
+            cure="Take a photo in which the whole face is visible, lit from the front and not too small.",
+        )
+
+
+def choose_face(photo: Photo, face: int) -> None:
+    """Raises InputError for a face that is not there."""
+    if not 0 <= face < len(photo.faces or ()):
+        raise InputError("That face is not on the page any more.", field="face_choices")
+    photo.choice = face
+
+
+def coach_html(session: Session, *, loading: bool) -> str:
+    """The coach under the photos; clickable parts carry data-act for the event "select"."""
+    rows = [_row(photo, index, loading) for index, photo in enumerate(session.photos)]
+    return f'<ul class="coach">{"".join(rows)}</ul>' if rows else ""
+
+
+def photo_with_faces(photo: Photo, name: str, *, buttons: str = "") -> str:
+    """The photo with what the detector saw."""
+    width, height = photo.image.size
+    marks = face_marks(photo.faces, photo.choice or 0, photo.image.size) if photo.faces else ""
+    return (
+        f'<div class="shot" style="aspect-ratio:{width}/{height}">'
+        f'<img src="{photo.preview}" alt="{escape(name)}">{marks}{buttons}</div>'
+    )
+
+
+def pose_coach_html(pose: Photo | None) -> str:
+    """The same for the picture that gives the pose."""
+    if pose is None:
+        return ""
+    if pose.faces is None:
+        words = "Looking for faces …"
+    elif not pose.faces:
+        words = "No face was found. Take another picture."
+    else:
+        words = "Gives the pose."
+    state = "left-out" if pose.faces == () else "used"
+    return f'<ul class="coach">{_card(pose, "pose", "pose picture", "", words, state)}</ul>'
+
+
+def _row(photo: Photo, index: int, loading: bool) -> str:
+    words, state = _verdict(photo, loading)
+    badge = f"<b>{letter(index)}</b>"
+    return _card(photo, str(index), f"photo {letter(index)}", badge, words, state)
+
+
+def _card(photo: Photo, key: str, name: str, badge: str, words: str, state: str) -> str:
+    """One photo. `key` says in the event which one it is: its number, or "pose"."""
+    several = photo.faces is not None and len(photo.faces) > 1
+    shot = photo_with_faces(photo, name, buttons=_face_buttons(photo, key, name) if several else "")
+    hint = f"<p class='hint'>{len(photo.faces or ())} faces. Click the one you mean.</p>" if several else ""
+    remove = f'data-act="remove" data-photo="{key}" aria-label="Remove {name}"'
+    return (
+        f'<li class="{state}{" several" if several else ""}">{shot}'
+        f'<div class="words">{badge}<p>{escape(words)}</p>{hint}</div>'
+        f'<button type="button" class="remove" {remove}>×</button></li>'
+    )
+
+
+def _face_buttons(photo: Photo, key: str, name: str) -> str:
+    width, height = photo.image.size
+    faces = photo.faces or ()
+    buttons = []
+    for number, face in enumerate(faces):
+        x0, y0, x1, y1 = (float(value) for value in face.box)
+        place = (
+            f"left:{100 * x0 / width:.2f}%;top:{100 * y0 / height:.2f}%;"
+            f"width:{100 * (x1 - x0) / width:.2f}%;height:{100 * (y1 - y0) / height:.2f}%"
+        )
+        pressed = str(number == (photo.choice or 0)).lower()
+        buttons.append(
+            f'<button type="button" class="face-button" style="{place}" data-act="face" data-photo="{key}" '
+            f'data-face="{number}" aria-pressed="{pressed}" '
+            f'aria-label="Face {number + 1} of {len(faces)} in {name}"></button>'
+        )
+    return "".join(buttons)
+
+
+def _verdict(photo: Photo, loading: bool) -> tuple[str, str]:
+    if photo.report is not None:
+        lettered = NUMBERED.sub(lambda found: f"{found[1]} {letter(int(found[2]) - 1)}", photo.report.verdict)
+        return lettered, "used" if photo.report.used else "left-out"
+    if photo.faces is None:
+        return ("Looked at as soon as the weights are loaded." if loading else "Looking for faces …"), "waiting"
+    if not photo.faces:
+        return "No face was found. Take one in which the whole face is visible and lit from the front.", "left-out"
+    return "A face was found.", "used"

@@ -1,0 +1,283 @@
+"""Which click does what. Handlers stay private: the page's events are not an API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from errors import InputError, InstantIDError
+from ui import stage
+from ui import wording as say
+from ui.controls import controls_from, settings_from_file, with_advice
+from ui.examples import Example
+from ui.form import FIELDS, read_size
+from ui.header import header_html
+from ui.making import Making, as_shown
+from ui.pose import START
+from ui.session import Photo, Session
+from ui.who import add_photos, as_photo, choose_face, coach_html, look, pose_coach_html, read_photo
+
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+QUICK: dict[str, Any] = {**PRIVATE, "queue": False, "show_progress": "hidden"}
+GPU: dict[str, Any] = {
+    **PRIVATE,
+    "concurrency_limit": 1,
+    "concurrency_id": "gpu",
+    "show_progress": "hidden",
+    "trigger_mode": "once",
+}
+
+SCROLL_UP = "() => { window.scrollTo({top: 0, behavior: 'smooth'}); return []; }"
+
+
+class Wiring:
+    """Events of one page. `parts` maps names to components."""
+
+    def __init__(self, page: gr.Blocks, parts: dict[str, Any], making: Making, examples: Sequence[Example]) -> None:
+        self._page = page
+        self._parts = parts
+        self._making = making
+        self._examples = examples
+        self._runs: list[Any] = []
+
+    def connect(self) -> None:
+        parts = self._parts
+        session = parts["session"]
+        self._photos()
+        self._pose()
+        self._results()
+        self._run_after(parts["make"].click(_nothing, None, None, js=SCROLL_UP, **QUICK))
+        parts["stop"].click(
+            self._keyed(self._making.stop), session, self._named(Making.names), cancels=self._runs, **QUICK
+        )
+        parts["size"].change(self._aspect, [parts["view"], parts["size"]], parts["view"], **QUICK)
+        for event in (self._page.load, parts["timer"].tick):
+            event(self._keyed(self._tick), session, self._named(("header", "timer", "coach", "pose_coach")), **QUICK)
+
+    def _photos(self) -> None:
+        parts = self._parts
+        session = parts["session"]
+        outputs = self._named(("upload", "coach"))
+        added = parts["upload"].upload(self._keyed(self._add), [session, parts["upload"]], outputs, **QUICK)
+        added.then(self._keyed(self._look), session, self._named(("coach", "pose_coach")), **QUICK)
+        coaches = self._named(("coach", "pose_coach"))
+        for coach in coaches:
+            acted = coach.select(self._on_coach, session, coaches, **QUICK)
+            acted.then(self._keyed(self._look), session, coaches, **QUICK)
+
+    def _pose(self) -> None:
+        parts = self._parts
+        session = parts["session"]
+        parts["pose_mode"].change(
+            self._keyed(_pose_mode), parts["pose_mode"], self._named(("pose_note", "pose_box", "view_box")), **QUICK
+        )
+        added = parts["pose_upload"].upload(
+            self._keyed(self._add_pose),
+            [session, parts["pose_upload"]],
+            self._named(("pose_upload", "pose_coach")),
+            **QUICK,
+        )
+        added.then(self._keyed(self._look), session, self._named(("coach", "pose_coach")), **QUICK)
+
+    def _results(self) -> None:
+        parts = self._parts
+        session = parts["session"]
+        rest = self._named(Making.names)
+        controls = self._named(FIELDS)
+        chosen = self._parts["stage"].select(self._on_example, session, [*controls, parts["coach"]], **QUICK)
+        self._run_after(chosen.success(self._keyed(self._look), session, self._named(("coach", "pose_coach")), **QUICK))
+        parts["strip"].select(self._on_strip, session, rest, **QUICK)
+        parts["compare"].click(self._keyed(self._compare), session, rest, **QUICK)
+        parts["use"].click(self._keyed(self._use), session, controls, **QUICK)
+        self._run_after(parts["vary"].click(self._keyed(self._vary), session, controls, **QUICK))
+        self._run_after(parts["facts"].select(self._keyed(self._advised), session, controls, **QUICK))
+        parts["restore"].upload(
+            self._keyed(self._restore), [session, parts["restore"]], self._named(("restore", *FIELDS)), **QUICK
+        )
+
+    def _run_after(self, event: Any) -> None:
+        """Check at once, then queue for the GPU; a failed check is shown where the picture would be."""
+        inputs = [self._parts["session"], *self._named(FIELDS)]
+        outputs = self._named(Making.names)
+        checked = event.success(self._making.check, inputs, None, **QUICK)
+        checked.failure(self._keyed(self._making.after_failure), self._parts["session"], outputs, **QUICK)
+        self._runs.append(checked.success(self._keyed_events(self._run), inputs, outputs, **GPU))
+
+    def _run(self, session: Session, *values: Any) -> Iterator[dict[str, Any]]:
+        for shown in self._making.run(session, *values):
+            yield {**shown, "coach": self._coach(session)} if "coach" in shown else shown
+
+    def _add(self, session: Session, paths: list[str] | None) -> dict[str, Any]:
+        for sentence in add_photos(session, paths or []):
+            gr.Warning(sentence, title="Not taken")
+        return {"upload": None, "coach": self._coach(session)}
+
+    def _add_pose(self, session: Session, path: str | None) -> dict[str, Any]:
+        if path is not None:
+            with _shown():
+                session.pose = read_photo(path, field="pose")
+        return {"pose_upload": None, "pose_coach": pose_coach_html(session.pose)}
+
+    def _look(self, session: Session) -> dict[str, Any]:
+        engine = self._making.room.engine
+        if engine is not None:
+            with _shown():
+                look(session, engine.analyzer)
+        return {"coach": self._coach(session), "pose_coach": pose_coach_html(session.pose)}
+
+    def _on_coach(self, session: Session, event: gr.EventData) -> list[str]:
+        with _shown():
+            photo = session.pose if _text(event, "photo") == "pose" else _photo(session, _index(event, "photo"))
+            if photo is None:
+                raise InputError("That picture is not on the page any more.")
+            if _text(event, "act") == "face":
+                choose_face(photo, _index(event, "face"))
+            elif _text(event, "act") == "remove" and photo is session.pose:
+                session.pose = None
+            elif _text(event, "act") == "remove":
+                session.photos.remove(photo)
+        return [self._coach(session), pose_coach_html(session.pose)]
+
+    def _on_example(self, session: Session, event: gr.EventData) -> list[Any]:
+        index = _index(event, "index")
+        if _text(event, "act") != "example" or index >= len(self._examples):
+            raise as_shown(InputError("That example is not on the page any more."))
+        example = self._examples[index]
+        from face.photo import open_photo
+
+        with _shown():
+            session.photos = [as_photo(open_photo(example.photo))]
+        wish: dict[str, Any] = {
+            "prompt": example.prompt,
+            "style": example.style,
+            "pose_mode": "view" if example.view else "photo",
+            "seed": example.seed,
+            "new_seed": False,
+        }
+        if example.view:
+            wish["view"] = {**START, "view": example.view}
+        return [*self._values(FIELDS, wish), self._coach(session)]
+
+    def _on_strip(self, session: Session, event: gr.EventData) -> list[Any]:
+        index = _index(event, "index")
+        if index < len(session.results):
+            session.selected = index
+            session.comparing = False
+        return self._values(Making.names, self._making.at_rest(session))
+
+    def _compare(self, session: Session) -> dict[str, Any]:
+        session.comparing = not session.comparing
+        return {"stage": stage.done(session)}
+
+    def _use(self, session: Session) -> dict[str, Any]:
+        if session.current is None:
+            return {}
+        gr.Info("The settings of this picture are in the form.", title="Taken over", duration=3)
+        return controls_from(session, session.current.settings, self._making.profile)
+
+    def _vary(self, session: Session) -> dict[str, Any]:
+        if session.current is None:
+            return {}
+        return {**controls_from(session, session.current.settings, self._making.profile), "new_seed": True}
+
+    def _advised(self, session: Session) -> dict[str, Any]:
+        result = session.current
+        advice = None if result is None else stage.advise_on(result)
+        if result is None or advice is None:
+            return {}
+        return with_advice(controls_from(session, result.settings, self._making.profile), advice.changes)
+
+    def _restore(self, session: Session, path: str | None) -> dict[str, Any]:
+        if path is None:
+            return {}
+        with _shown():
+            try:
+                settings = settings_from_file(path, self._making.profile)
+            finally:
+                Path(path).unlink()
+            gr.Info("The settings of that picture are in the form.", title="Taken over", duration=3)
+            return {"restore": None, **controls_from(session, settings, self._making.profile)}
+        return {"restore": None}
+
+    def _tick(self, session: Session) -> dict[str, Any]:
+        """Once a second until the weights are there: the header, and the photos that wait to be looked at."""
+        room = self._making.room
+        shown: dict[str, Any] = {"header": header_html(room, self._making.profile)}
+        if room.state != "loading":
+            shown["timer"] = gr.update(active=False)
+        if room.state == "ready" and any(photo.faces is None for photo in session.photos):
+            shown |= self._look(session)
+        return shown
+
+    def _aspect(self, view: Any, label: str) -> Any:
+        with _shown():
+            width, height = read_size(label, self._making.profile)
+            return {**START, **(view if isinstance(view, dict) else {}), "aspect": width / height}
+
+    def _coach(self, session: Session) -> str:
+        return coach_html(session, loading=self._making.room.engine is None)
+
+    def _named(self, names: Sequence[str]) -> list[Any]:
+        return [self._parts[name] for name in names]
+
+    def _values(self, names: Sequence[str], shown: dict[str, Any]) -> list[Any]:
+        return [shown.get(name, gr.skip()) for name in names]
+
+    def _keyed(self, handler: Callable[..., dict[str, Any]]) -> Callable[..., dict[Any, Any]]:
+        """A handler that answers by name, as one that answers by component."""
+
+        def answer(*inputs: Any) -> dict[Any, Any]:
+            return {self._parts[name]: value for name, value in handler(*inputs).items()}
+
+        return answer
+
+    def _keyed_events(
+        self, handler: Callable[..., Iterator[dict[str, Any]]]
+    ) -> Callable[..., Iterator[dict[Any, Any]]]:
+        def answer(*inputs: Any) -> Iterator[dict[Any, Any]]:
+            for shown in handler(*inputs):
+                yield {self._parts[name]: value for name, value in shown.items()}
+
+        return answer
+
+
+@contextmanager
+def _shown() -> Iterator[None]:
+    """Typed errors as gradio's message."""
+    try:
+        yield
+    except InstantIDError as error:
+        raise as_shown(error) from None
+
+
+def _nothing() -> None:
+    return None
+
+
+def _pose_mode(mode: str) -> dict[str, Any]:
+    return {
+        "pose_note": f"<p>{say.POSE_NOTES.get(mode, '')}</p>",
+        "pose_box": gr.update(visible=mode == "picture"),
+        "view_box": gr.update(visible=mode == "view"),
+    }
+
+
+def _photo(session: Session, index: int) -> Photo | None:
+    return session.photos[index] if index < len(session.photos) else None
+
+
+def _text(event: gr.EventData, name: str) -> str:
+    """A data-* attribute of the part of the page that was clicked."""
+    return str((event._data or {}).get(name, ""))
+
+
+def _index(event: gr.EventData, name: str) -> int:
+    """The same as a number. Raises InputError for anything else."""
+    text = _text(event, name)
+    if not text.isascii() or not text.isdigit():
+        raise InputError("That part of the page is out of date.", cure="Load the page again.")
+    return int(text)

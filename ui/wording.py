@@ -1,0 +1,81 @@
+"""What the page says. Plain words first; the field's own names stand in the hints, where experts look for them."""
+
+from html import escape
+
+PRODUCT = "InstantID studio"
+PROMISE = "One photo in, new pictures of that person out."
+PRIVACY = (
+    "Photos stay on this server and are deleted after use. Results are marked as synthetic. "
+    "Use pictures of people who agree to it."
+)
+
+PROMPT_LABEL = "Describe the picture"
+PROMPT_HINT = "Who, what, where: “a woman in a red coat, in a garden”. Empty works too."
+PHOTOS_LABEL = "Photos of one person"
+POSE_PICTURE_LABEL = "Picture to take the pose from"
+
+DETAIL_LABEL = "Face detail"
+DETAIL_HINT = "How strongly eyes, skin and hair come back. Adapter strength (ip_adapter_scale)."
+SHAPE_LABEL = "Face shape"
+SHAPE_HINT = "How firmly the face keeps its shape and place. IdentityNet strength (controlnet_conditioning_scale)."
+LIKENESS_PRESETS: tuple[tuple[str, float, float], ...] = (
+    ("Official", 0.8, 0.8),
+    ("Balanced", 0.6, 0.65),
+    ("Free", 0.4, 0.45),
+)
+"""Name, face detail, face shape. The first are the official demo's; the others leave the prompt more room."""
+
+POSE_MODES: tuple[tuple[str, str], ...] = (
+    ("From the photo", "photo"),
+    ("A picture", "picture"),
+    ("A view", "view"),
+)
+KEPT_POSE = ("As in a result", "kept")
+POSE_NOTES = {
+    "photo": "The head is placed as it is in the first photo.",
+    "picture": "Only the direction and place of the head are taken, not the person.",
+    "view": "Choose a direction, then drag the head to its place.",
+    "kept": "The head is placed as in the picture whose settings were taken.",
+}
+
+LOADING = "Loading the weights. Everything can be set up meanwhile."
+NO_PHOTO = "There is no photo yet."
+NO_PHOTO_CURE = "Add a photo of a face under 1 Who, or take one of the examples."
+POSE_MISSING = "The picture to take the pose from is missing."
+POSE_MISSING_CURE = "Add it under 2 Pose, or choose “From the photo”."
+UNEXPECTED = "Something went wrong on the server."
+UNEXPECTED_CURE = "Your photos and settings are kept. Try again; if it happens twice, restart the app and read its log."
+STOPPED = "Stopped. Nothing of the unfinished picture was kept."
+
+PHASES = {
+    "waiting": "waiting for the pictures before yours",
+    "reading": "reading the face",
+    "denoising": "step {step} of {total}",
+    "decoding": "developing the picture",
+    "scoring": "measuring the likeness",
+}
+
+
+def letter(index: int) -> str:
+    """A, B, C ... for photo 0, 1, 2 ..."""
+    return chr(ord("A") + index % 26)
+
+
+def seconds(value: float) -> str:
+    """A duration that a person reads at a glance: 4 s, 1 min 20 s."""
+    whole = max(1, round(value))
+    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
+
+
+def progress_line(phase: str, step: int, total: int, seconds_left: float | None) -> str:
+    """Plain text such as "step 12 of 30 · 4 s left"."""
+    if phase == "waiting" and step > 0:
+        text = f"{step} {'request' if step == 1 else 'requests'} before yours"
+    else:
+        text = PHASES.get(phase, phase).format(step=step, total=total)
+    return text if seconds_left is None else f"{text} · {seconds(seconds_left)} left"
+
+
+def heading(number: int, title: str, hint: str) -> str:
+    words = f"{escape(title)}<small>{escape(hint)}</small>"
+    return f'<h2 class="question"><span aria-hidden="true">{number}</span>{words}</h2>'
