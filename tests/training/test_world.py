@@ -83,8 +83,8 @@ def test_keypoints_scale_with_face_and_picture(face_size: float) -> None:
 
 
 def test_angles_move_the_face_the_way_they_say() -> None:
-    def nose_offset(**angles: float) -> np.ndarray:
-        points = render(Person.from_seed(4), Shot(**angles), 128).keypoints
+    def nose_offset(yaw: float = 0.0, pitch: float = 0.0) -> np.ndarray:
+        points = render(Person.from_seed(4), Shot(yaw=yaw, pitch=pitch), 128).keypoints
         return points[2] - points[:2].mean(axis=0)
 
     straight = nose_offset()
