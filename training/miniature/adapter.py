@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,7 @@ TEXT_DROPPED = 0.03
 FACE_DROPPED = 0.03
 NET_OFF = 0.04
 ADAPTER_OFF = 0.02
+REGION_ON = 0.5
 
 
 def new_resampler(cross: int = CROSS) -> IPAdapterPlusImageProjection:
@@ -72,12 +74,13 @@ class FaceAttention(nn.Module):
         self,
         attn: Attention,
         hidden_states: torch.Tensor,
-        encoder_hidden_states: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+        encoder_hidden_states: tuple[torch.Tensor, torch.Tensor, Mapping[int, torch.Tensor]],
         attention_mask: torch.Tensor | None = None,
         temb: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """encoder_hidden_states: text (batch, n, cross), face tokens (batch, m, cross), scale (batch, 1, 1)."""
-        words, face, scale = encoder_hidden_states
+        """encoder_hidden_states: text (batch, n, cross), face tokens (batch, m, cross), and by the number of queries
+        the scale of each, (batch, queries, 1)."""
+        words, face, scales = encoder_hidden_states
         query = attn.head_to_batch_dim(attn.to_q(hidden_states))
 
         def read(key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
@@ -85,7 +88,7 @@ class FaceAttention(nn.Module):
             return attn.batch_to_head_dim(torch.bmm(attn.get_attention_scores(query, key), value))
 
         out = read(attn.to_k(words), attn.to_v(words))  # type: ignore[operator]
-        out = out + scale.to(out.dtype) * read(self.to_k_ip(face), self.to_v_ip(face))
+        out = out + scales[query.shape[1]].to(out.dtype) * read(self.to_k_ip(face), self.to_v_ip(face))
         return attn.to_out[1](attn.to_out[0](out))  # type: ignore[index]
 
 
@@ -96,6 +99,49 @@ def install_face_attention(unet: UNet2DConditionModel) -> None:
         attention = unet.get_submodule(name.removesuffix(".processor"))
         processors[name] = FaceAttention(attention) if ".attn2." in name else AttnProcessor()  # type: ignore[arg-type]
     unet.set_attn_processor(processors)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, eq=False)
+class FaceScales:
+    """How strongly the two ways of a face act at each place, as the pipeline's face region and scales have it.
+
+    net: by height of the map, (batch, 1, height, width). adapter: by number of queries, (batch, queries, 1).
+    """
+
+    net: dict[int, torch.Tensor]
+    adapter: dict[int, torch.Tensor]
+
+    @classmethod
+    def of(cls, net: torch.Tensor, adapter: torch.Tensor, region: torch.Tensor, side: int, levels: int) -> FaceScales:
+        """net, adapter: (batch,). region: (batch, 1, height, width) in 0..1. side: of the latents."""
+        sides = [-(-side // 2**level) for level in range(levels)]
+        over_maps = {each: functional.interpolate(region, (each, each), mode="bilinear") for each in sides}
+        over_queries = {each: functional.interpolate(region, (each, each)).flatten(1)[..., None] for each in sides}
+        return cls(
+            {each: mask * net[:, None, None, None] for each, mask in over_maps.items()},
+            {each * each: mask * adapter[:, None, None] for each, mask in over_queries.items()},
+        )
+
+
+def predict(
+    network: nn.Module, noisy: torch.Tensor, steps: torch.Tensor, words: torch.Tensor, pooled: torch.Tensor,
+    face: torch.Tensor, landmarks: torch.Tensor, scales: FaceScales,
+) -> torch.Tensor:  # fmt: skip
+    """v of noised latents as the pipeline computes it: IdentityNet reads the face tokens alone, the UNet both.
+
+    words: (batch, TOKENS, cross). pooled: (batch, width). face: (batch, 512). landmarks: (batch, 3, h, w) in 0..1.
+    """
+    added = {"text_embeds": pooled, "time_ids": time_ids(len(noisy))}
+    tokens = network["resampler"](face[:, None])  # type: ignore[operator, index]
+    down, middle = network["identity_net"](  # type: ignore[operator, index]
+        noisy, steps, tokens, landmarks, added_cond_kwargs=added, return_dict=False
+    )
+    return network["unet"](  # type: ignore[operator, index]
+        noisy, steps, (words, tokens, scales.adapter),
+        added_cond_kwargs=added,
+        down_block_additional_residuals=[part * scales.net[part.shape[-1]] for part in down],
+        mid_block_additional_residual=middle * scales.net[middle.shape[-1]],
+    ).sample  # fmt: skip
 
 
 def adapter_state(weights: dict[str, torch.Tensor], unet: UNet2DConditionModel) -> dict[str, torch.Tensor]:
@@ -128,8 +174,9 @@ class AdapterStage:
 
     prepared: folder with ``latents.npy``, ``words.npy`` (texts, TOKENS, cross) and ``pooled.npy`` (texts, width)
     float16, ``texts.npy`` (n, variants) int32 rows of them, ``nothing.npy`` (m,) rows of unconditional texts,
-    ``landmarks.npy`` (n, side, side, 3) uint8, ``people.npy`` (n,) int32, ``embeddings.npy`` (r, 512) float32 and
-    ``references.npy`` (people, k) int32: rows of embeddings of each person, -1 where there are fewer.
+    ``landmarks.npy`` (n, side, side, 3) and ``regions.npy`` (n, side, side) uint8, ``people.npy`` (n,) int32,
+    ``embeddings.npy`` (r, 512) float32, and ``references.npy`` (people, k) int32: rows of embeddings of each person,
+    -1 where there are fewer.
     base: safetensors of the base's weights by parameter name (``unet.NAME``).
     """
 
@@ -155,25 +202,16 @@ class AdapterStage:
 
     def loss(self, network: nn.Module, step: int, rank: int, batch: int) -> torch.Tensor:
         random = generator(self.seed, step, rank)
-        latents, words, pooled, landmarks, face = self._draw(random, batch)
+        latents, words, pooled, landmarks, face, region = self._draw(random, batch)
         noise = torch.randn(latents.shape, generator=random)
         steps = timesteps(batch, random)
         noisy, wanted = noised(latents, noise, steps)
         chance = torch.rand(batch, generator=random)
-        net_scale = (chance >= NET_OFF).float()[:, None, None, None]
-        adapter_scale = (chance < 1 - ADAPTER_OFF).float()[:, None, None]
-        added = {"text_embeds": pooled, "time_ids": time_ids(batch)}
+        scales = FaceScales.of(
+            (chance >= NET_OFF).float(), (chance < 1 - ADAPTER_OFF).float(), region, latents.shape[-1], len(self.blocks)
+        )
         with torch.autocast("cpu", torch.bfloat16):
-            tokens = network["resampler"](face[:, None])  # type: ignore[operator, index]
-            down, middle = network["identity_net"](  # type: ignore[operator, index]
-                noisy, steps, tokens, landmarks, added_cond_kwargs=added, return_dict=False
-            )
-            made = network["unet"](  # type: ignore[operator, index]
-                noisy, steps, (words, tokens, adapter_scale),
-                added_cond_kwargs=added,
-                down_block_additional_residuals=[part * net_scale for part in down],
-                mid_block_additional_residual=middle * net_scale,
-            ).sample  # fmt: skip
+            made = predict(network, noisy, steps, words, pooled, face, landmarks, scales)
         return functional.mse_loss(made.float(), wanted)
 
     def _draw(self, random: torch.Generator, batch: int) -> tuple[torch.Tensor, ...]:
@@ -192,5 +230,7 @@ class AdapterStage:
         face = stored("embeddings")[candidates[np.arange(batch), spots]].astype(np.float32)
         face[faceless] = 0
         landmarks = stored("landmarks")[rows].astype(np.float32).transpose(0, 3, 1, 2) / 255
-        arrays = (latents[rows], stored("words")[text], stored("pooled")[text], landmarks, face)
+        region = stored("regions")[rows, None].astype(np.float32) / 255
+        region[torch.rand(batch, generator=random).numpy() >= REGION_ON] = 1
+        arrays = (latents[rows], stored("words")[text], stored("pooled")[text], landmarks, face, region)
         return tuple(torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)) for array in arrays)

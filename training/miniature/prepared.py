@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from transformers import CLIPTokenizer
 
 from face.keypoints import draw_keypoints
+from face.region import face_region
 from style_presets import STYLES
 from training.miniature.codec import Components
 from training.miniature.dataset import Drawings
@@ -64,9 +65,12 @@ def prepare_adapter(
     _write_texts(drawings, tokenizer, base, folder, rng)
     side = drawings.images.shape[1]
     landmarks = np.lib.format.open_memmap(folder / "landmarks.npy", "w+", np.uint8, drawings.images.shape)
+    regions = np.lib.format.open_memmap(folder / "regions.npy", "w+", np.uint8, drawings.images.shape[:3])
     for row, keypoints in enumerate(drawings.keypoints):
         landmarks[row] = np.asarray(draw_keypoints(keypoints, (side, side), scale=side / KEYPOINT_BASE))
+        regions[row] = (face_region(keypoints, (side, side)) * 255).round()
     landmarks.flush()
+    regions.flush()
 
     numbers = {int(person): number for number, person in enumerate(np.unique(drawings.people))}
     np.save(folder / "people.npy", np.array([numbers[int(person)] for person in drawings.people], np.int32))

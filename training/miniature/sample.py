@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from training.miniature.adapter import EMBEDDING, AdapterStage
-from training.miniature.base import BaseStage, time_ids
+from training.miniature.adapter import EMBEDDING, AdapterStage, FaceScales, predict
+from training.miniature.base import BLOCKS, BaseStage, time_ids
 from training.miniature.codec import PATCH, SIDE, Components, assembled, new_autoencoder
 from training.miniature.loop import averaged_weights
 from training.miniature.noise import new_scheduler
@@ -66,28 +66,23 @@ class Sampler:
         scheduler.set_timesteps(steps)
         noise = torch.Generator().manual_seed(seed)
         latents = torch.randn(n, len(self.components.deviation), SIDE // PATCH, SIDE // PATCH, generator=noise)
-        added = {"text_embeds": pooled, "time_ids": time_ids(2 * n)}
         network = self.network
         if self.faces:
             if embeddings is None or landmarks is None:
                 embeddings, landmarks = np.zeros((n, EMBEDDING), np.float32), np.zeros((n, SIDE, SIDE, 3), np.uint8)
                 adapter_scale = net_scale = 0.0
             face = torch.from_numpy(np.concatenate([np.zeros_like(embeddings), embeddings]).astype(np.float32))
-            tokens = network["resampler"](face[:, None])  # type: ignore[operator, index]
             shown = torch.from_numpy(landmarks.astype(np.float32) / 255).permute(0, 3, 1, 2).repeat(2, 1, 1, 1)
+            each = torch.ones(2 * n)
+            scales = FaceScales.of(
+                net_scale * each, adapter_scale * each, each[:, None, None, None], SIDE // PATCH, len(BLOCKS)
+            )
+        added = {"text_embeds": pooled, "time_ids": time_ids(2 * n)}
         for moment in scheduler.timesteps:
             both, when = torch.cat([latents, latents]), moment.expand(2 * n)
             with torch.autocast("cpu", torch.bfloat16):
                 if self.faces:
-                    down, middle = network["identity_net"](  # type: ignore[operator, index]
-                        both, when, tokens, shown, added_cond_kwargs=added, return_dict=False
-                    )
-                    made = network["unet"](  # type: ignore[operator, index]
-                        both, when, (words, tokens, torch.full((2 * n, 1, 1), adapter_scale)),
-                        added_cond_kwargs=added,
-                        down_block_additional_residuals=[part * net_scale for part in down],
-                        mid_block_additional_residual=middle * net_scale,
-                    ).sample  # fmt: skip
+                    made = predict(network, both, when, words, pooled, face, shown, scales)
                 else:
                     made = network["unet"](both, when, words, added_cond_kwargs=added).sample  # type: ignore[operator, index]
             without, with_text = made.float().chunk(2)
