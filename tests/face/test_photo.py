@@ -244,10 +244,10 @@ def test_bombs_are_refused_by_their_header(bomb):
     data = bomb()
     assert len(data) < 50_000
     tracemalloc.start()
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(PhotoError, match="too large"):
         open_photo(data)
-    seconds, (_, peak) = time.perf_counter() - started, tracemalloc.get_traced_memory()
+    seconds, (_, peak) = time.process_time() - started, tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert seconds < 0.5 and peak < 5_000_000
 
@@ -255,9 +255,9 @@ def test_bombs_are_refused_by_their_header(bomb):
 def test_ten_thousand_frames_cost_no_more_than_one():
     frames = [Image.new("RGB", (64, 64), (i % 256, i // 256, 0)) for i in range(10_000)]
     data = _file(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=True, method=0)
-    started = time.perf_counter()
+    started = time.process_time()
     assert open_photo(data).getpixel((0, 0)) == (0, 0, 0)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 def test_a_jpeg_of_a_thousand_passes_is_refused():
@@ -265,10 +265,10 @@ def test_a_jpeg_of_a_thousand_passes_is_refused():
     data = _file(Image.new("L", (6000, 6000)), "JPEG", progressive=True)
     last = data.rindex(b"\xff\xda")
     hostile = data[:last] + data[last:-2] * 2000 + b"\xff\xd9"
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(PhotoError, match="passes"):
         open_photo(hostile)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_scan_markers_outside_of_the_picture_are_no_passes():
