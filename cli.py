@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from errors import InstantIDError, RequestError
+from errors import InstantIDError, PhotoError, RequestError
 from face.photo import open_photo
 from generation.loading import load_engine, pick_profile
 from generation.machine import survey
@@ -27,6 +27,8 @@ from weights.registry import PROFILES, WEIGHTS, Weight
 from weights.store import Store
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from generation.engine import Engine
 
 app = typer.Typer(
@@ -172,7 +174,7 @@ def generate(
     styles = STYLES if settings.styles is None else load_styles(settings.styles)
     width, height = _size(size)
     given = {
-        "pose": None if pose is None else open_photo(pose, field="pose"),
+        "pose": None if pose is None else _photo(pose, "pose"),
         "prompt": prompt,
         "negative_prompt": negative,
         "style": style,
@@ -190,7 +192,7 @@ def generate(
         "loras": tuple(_lora(text) for text in lora or ()) or None,
     }
     options = {name: value for name, value in given.items() if value is not None}
-    photos = tuple(open_photo(path, field="face") for path in face)
+    photos = tuple(_photo(path, "face") for path in face)
     request = request_from_settings(_without(kept, options), photos, **options).resolved(chosen, styles)
     files = _files(out, request.count, overwrite)
     result = _run(load_engine(chosen, settings), request)
@@ -236,6 +238,14 @@ def _report(result: GenerationResult, files: list[Path]) -> dict[str, Any]:
         "notes": list(result.notes),
         "settings": result.settings,
     }
+
+
+def _photo(path: Path, option: str) -> Image.Image:
+    """Opens a photo; of several on a command line, the error says which."""
+    try:
+        return open_photo(path, field=option)
+    except PhotoError as error:
+        raise PhotoError(f"{path}: {error.message}", field=option, cure=error.cure) from error
 
 
 def _size(text: str | None) -> tuple[int | None, int | None]:

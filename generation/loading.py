@@ -108,20 +108,17 @@ def _load_analyzer(profile: Profile, pack: Path) -> Any:
 
 
 def _load_pipeline(profile: Profile, parts: dict[str, Path], how: Plan) -> Any:
+    _hush()
     from diffusers import AutoencoderKL
-    from diffusers.utils import logging
 
     from ip_adapter.identity_net import IdentityNet
     from pipeline_instantid import StableDiffusionXLInstantIDPipeline
 
-    # diffusers warns about long prompts by printing them, and prompts may name people.
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    common: dict[str, Any] = {"torch_dtype": how.dtype, "local_files_only": True, "use_safetensors": True}
+    common: dict[str, Any] = {"dtype": how.dtype, "local_files_only": True, "use_safetensors": True}
     components: dict[str, Any] = {}
     try:
         if "vae" in parts:
-            vae = {**common, "torch_dtype": how.vae_dtype}
+            vae = {**common, "dtype": how.vae_dtype}
             components["vae"] = AutoencoderKL.from_pretrained(parts["vae"], **vae)
         pipeline = StableDiffusionXLInstantIDPipeline.from_pretrained(
             parts["base"],
@@ -138,6 +135,18 @@ def _load_pipeline(profile: Profile, parts: dict[str, Path], how: Plan) -> Any:
         ) from error
     pipeline.vae.to(dtype=how.vae_dtype)
     return _placed(pipeline, how)
+
+
+def _hush() -> None:
+    """Errors only: diffusers warns of long prompts by printing them, and prompts may name people."""
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    from diffusers.utils import logging as diffusers_logging
+
+    diffusers_logging.set_verbosity_error()
+    diffusers_logging.disable_progress_bar()
 
 
 def _placed(pipeline: Any, how: Plan) -> Any:

@@ -26,6 +26,8 @@ class Previews:
     def __init__(self, pipeline: Any, scheduler: Any) -> None:
         self._pipeline = pipeline
         self._scheduler = scheduler
+        # With models taking turns on the device, each preview would send the UNet away and fetch it back.
+        self._too_dear = hasattr(pipeline.vae, "_hf_hook")
         self._seen: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
         self._started = time.perf_counter()
         self._spent = 0.0
@@ -43,10 +45,10 @@ class Previews:
 
         self._scheduler.step = watched
 
-    def picture(self, *, force: bool = False) -> Image.Image | None:
+    def picture(self) -> Image.Image | None:
         """RGB, longest side about 256 px at most; None when the time for previews is used up or nothing is there."""
         elapsed = time.perf_counter() - self._started
-        if self._seen is None or (not force and self._spent + self._last > SHARE * elapsed):
+        if self._seen is None or self._too_dear or self._spent + self._last > SHARE * elapsed:
             return None
         began = time.perf_counter()
         latents = predicted(self._scheduler, *self._seen)
