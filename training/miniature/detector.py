@@ -23,11 +23,9 @@ from training.miniature.detector_net import STRIDES, FaceDetector, InsightfaceFo
 from training.miniature.draw import render_place
 from training.miniature.export import export_onnx
 from training.miniature.face_pack import DET_SIZE, DETECTOR_FILE, open_detector
-from training.miniature.faces import Faces, draw_faces
+from training.miniature.faces import Faces, training_faces, unseen_faces
 from training.miniature.scenes import SceneMaker, Sources, prepare_sources
 from training.miniature.shot import Shot
-
-UNSEEN_FROM = 5_000_000
 
 
 def learning_rate(step: int, steps: int, peak: float = 2e-3, warm: int = 100) -> float:
@@ -102,7 +100,7 @@ def export(net: FaceDetector, pack: Path) -> Path:
     axes = {name: {0: f"cells_{name}"} for name in names}
     axes["input.1"] = {2: "height", 3: "width"}
     form = InsightfaceForm(copy.deepcopy(net).to(memory_format=torch.contiguous_format))  # type: ignore[call-overload]
-    export_onnx(form, torch.zeros(1, 3, 256, 256), path, input_name="input.1", output_names=names, dynamic_axes=axes)
+    export_onnx(form, torch.zeros(1, 3, DET_SIZE, DET_SIZE), path, input_name="input.1", output_names=names, dynamic_axes=axes)
     return path
 
 
@@ -115,8 +113,8 @@ def measure(pack: Path, faces: Faces, empty: np.ndarray, det_size: int = DET_SIZ
     """
     detector = open_detector(pack, det_size)
     errors, extra = [], 0
-    for image, wanted in zip(faces.images, faces.keypoints, strict=True):
-        boxes, keypoints = detector.detect(np.ascontiguousarray(image[..., ::-1]))
+    for i, wanted in enumerate(faces.keypoints):
+        boxes, keypoints = detector.detect(np.ascontiguousarray(faces.image(i)[..., ::-1]))
         extra += max(0, len(boxes) - 1)
         if len(boxes):
             distance = np.linalg.norm(keypoints[boxes[:, 4].argmax()] - wanted, axis=1).mean()
@@ -139,7 +137,7 @@ def empty_places(count: int = 60, seed: int = 0) -> np.ndarray:
 
 
 def draw_detections(pack: Path, image: np.ndarray, det_size: int = DET_SIZE) -> tuple[np.ndarray, np.ndarray]:
-    """A picture (h, w, 3) uint8 RGB with what was found drawn in, and the detections (n, 5) left, top, right, bottom, score."""
+    """A picture (h, w, 3) uint8 RGB with what was found drawn in, and the boxes with scores (n, 5)."""
     boxes, keypoints = open_detector(pack, det_size).detect(np.ascontiguousarray(image[..., ::-1]))
     shown = np.ascontiguousarray(image)
     for box, points in zip(boxes, keypoints, strict=True):
@@ -153,9 +151,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True, help="folder for drawings, checkpoint and det.onnx")
-    parser.add_argument("--steps", type=int, default=7000)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--people", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--batch", type=int, default=24)
     parser.add_argument("--every", type=int, default=250, help="steps between checkpoints")
     parser.add_argument("--data", type=Path, help="folder for the drawings (default: inside --out)")
     options = parser.parse_args()
@@ -163,11 +160,9 @@ def main() -> None:
     cv2.setNumThreads(1)
     options.out.mkdir(parents=True, exist_ok=True)
     data = options.data or options.out
-    limits: dict = {"face_size": (0.35, 0.85), "offset": 0.08}
-    drawn = draw_faces(data / "recogniser", people=options.people, shots=12, seed=options.seed, **limits)
-    unseen = draw_faces(data / "unseen", people=200, shots=6, first_person=UNSEEN_FROM, seed=options.seed, **limits)
-    unseen = Faces(unseen.images[::4], unseen.keypoints[::4], unseen.people[::4])
-    sources = prepare_sources(data, drawn, crisp=1500, heads=4000, places=500, seed=options.seed)
+    drawn, unseen = training_faces(data), unseen_faces(data)
+    unseen = unseen.pick(np.arange(0, len(unseen), 4))
+    sources = prepare_sources(data, drawn, crisp=1500, heads=4000, places=600, seed=options.seed)
     empty = empty_places(seed=options.seed)
     training = Training(sources, seed=options.seed, steps=options.steps, batch=options.batch)
     checkpoint = options.out / "detector.pt"

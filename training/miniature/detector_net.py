@@ -17,7 +17,7 @@ STRIDES = (8, 16, 32)
 ANCHORS = 2
 VALUES = 15
 # Face sizes in pixels that each anchor answers for; neighbours overlap.
-RANGES = (((11.0, 28.0), (23.0, 50.0)), ((42.0, 82.0), (68.0, 150.0)), ((125.0, 210.0), (180.0, 420.0)))
+RANGES = (((11.0, 24.0), (20.0, 40.0)), ((34.0, 66.0), (56.0, 145.0)), ((120.0, 190.0), (165.0, 300.0)))
 _CENTRE = np.array([56.0, 62.0], np.float32)
 _HALF = np.array([44.0, 58.0], np.float32)
 _REACH = 0.75
@@ -72,7 +72,9 @@ class FaceDetector(nn.Module):
         self.smooth = nn.ModuleList(_layer(pyramid, head) for _ in STRIDES)
         self.deep = nn.ModuleList([nn.Identity(), _layer(head, head), _layer(head, head)])
         self.out = nn.ModuleList(nn.Conv2d(head, ANCHORS * VALUES, 1) for _ in STRIDES)
-        start = np.concatenate([[-4.0], (np.stack([-_HALF, _HALF]).ravel()) / 112, ((TEMPLATE - _CENTRE) / 112).ravel()])
+        start = np.concatenate(
+            [[-4.0], (np.stack([-_HALF, _HALF]).ravel()) / 112, ((TEMPLATE - _CENTRE) / 112).ravel()]
+        )
         for layer in self.out:
             assert isinstance(layer, nn.Conv2d) and layer.bias is not None
             nn.init.normal_(layer.weight, std=0.01)

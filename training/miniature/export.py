@@ -1,5 +1,6 @@
 """Torch module to ONNX file, and the proof that both say the same."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -27,16 +28,19 @@ def export_onnx(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".tmp")
-    torch.onnx.export(
-        module.eval(),
-        (example,),
-        str(unfinished),
-        input_names=[input_name],
-        output_names=list(output_names),
-        dynamic_axes={name: dict(axes) for name, axes in dynamic_axes.items()},
-        opset_version=OPSET,
-        dynamo=False,
-    )
+    with warnings.catch_warnings():
+        # torch announces its other exporter on every call.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            module.eval(),
+            (example,),
+            str(unfinished),
+            input_names=[input_name],
+            output_names=list(output_names),
+            dynamic_axes={name: dict(axes) for name, axes in dynamic_axes.items()},
+            opset_version=OPSET,
+            dynamo=False,
+        )
     unfinished.replace(path)
 
 

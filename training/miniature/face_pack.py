@@ -1,6 +1,6 @@
 """The miniature's face pack: a detector and a recogniser that insightface's FaceAnalysis loads as they are.
 
-det.onnx is read with det_size (256, 256). rec.onnx reads aligned 112 px crops. Here the recogniser is also offered
+det.onnx is read with det_size (192, 192). rec.onnx reads aligned 112 px crops. Here the recogniser is also offered
 in batches, for training that knows where the keypoints are and has thousands of faces to embed.
 """
 
@@ -17,7 +17,7 @@ from training.miniature.export import open_session
 ASSETS = Path(__file__).resolve().parents[2] / "assets" / "miniature" / "face"
 DETECTOR_FILE = "det.onnx"
 RECOGNISER_FILE = "rec.onnx"
-DET_SIZE = 256
+DET_SIZE = 192
 
 
 def open_analysis(pack: Path = ASSETS, det_size: int = DET_SIZE) -> FaceAnalysis:

@@ -1,84 +1,78 @@
-"""Drawn faces kept on disk as memory-mapped arrays: what the recogniser and the detector are trained on."""
+"""The drawn faces that the recogniser and the detector are trained and measured on."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from training.miniature.draw import render
-from training.miniature.person import Person
-from training.miniature.shot import Shot
+from training.miniature.dataset import Drawings, draw, load
+from training.miniature.person import EVALUATION_SEEDS
+
+_CALM: dict[str, Any] = {"yaw": 35.0, "pitch": 16.0, "roll": 18.0, "scene_share": 0.5, "face_size": (0.55, 0.75)}
+_WIDE: dict[str, Any] = {"face_size": (0.35, 0.9), "offset": 0.08}
 
 
 @dataclass(frozen=True, eq=False)
 class Faces:
-    """images: (n, side, side, 3) uint8 RGB; keypoints: (n, 5, 2) float32 x, y px; people: (n,) int64 numbers from 0."""
+    """Several sets of pictures as one.
 
-    images: np.ndarray
+    images: arrays (n, side, side, 3) uint8 RGB, memory-mapped or not, one after the other; keypoints: (N, 5, 2)
+    float32 x, y px; people: (N,) int64, whose face it is.
+    """
+
+    images: tuple[np.ndarray, ...]
     keypoints: np.ndarray
     people: np.ndarray
 
+    @classmethod
+    def of(cls, *sets: Drawings) -> "Faces":
+        return cls(
+            tuple(one.images for one in sets),
+            np.concatenate([one.keypoints for one in sets]),
+            np.concatenate([one.people for one in sets]),
+        )
+
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.keypoints)
+
+    def image(self, index: int) -> np.ndarray:
+        for part in self.images:
+            if index < len(part):
+                return np.asarray(part[index])
+            index -= len(part)
+        raise IndexError(index)
+
+    def pick(self, indices: Sequence[int] | np.ndarray) -> "Faces":
+        """Some of the pictures, read into memory; all must have the same size."""
+        chosen = np.asarray(indices)
+        return Faces((np.stack([self.image(int(i)) for i in chosen]),), self.keypoints[chosen], self.people[chosen])
 
 
-def _draw_part(folder: Path, start: int, stop: int, plan: Mapping[str, Any]) -> None:
-    images = np.load(folder / "images.npy", mmap_mode="r+")
-    keypoints = np.load(folder / "keypoints.npy", mmap_mode="r+")
-    shots = plan["shots"]
-    for person_number in range(start, stop):
-        person = Person.from_seed(plan["first_person"] + person_number)
-        rng = np.random.default_rng([plan["seed"], plan["first_person"] + person_number])
-        for k in range(shots):
-            drawn = render(person, Shot.sample(rng, **plan["limits"]), plan["side"])
-            images[person_number * shots + k] = drawn.image
-            keypoints[person_number * shots + k] = drawn.keypoints
-    images.flush()
-    keypoints.flush()
+def _drawn(folder: Path, people: int, shots: int, seed: int, **options: Any) -> Drawings:
+    if (folder / "settings.json").exists():
+        return load(folder)
+    return draw(people, shots, seed, folder, **options)
 
 
-def draw_faces(
-    folder: Path,
-    *,
-    people: int,
-    shots: int,
-    first_person: int = 0,
-    side: int = 128,
-    seed: int = 0,
-    processes: int = 2,
-    **limits: Any,
-) -> Faces:
-    """Draw `people` x `shots` pictures into `folder`, or open what an earlier call drew with the same plan.
+def training_faces(data: Path, people: int = 6000) -> Faces:
+    """Eight calm shots of everybody and two in any pose of a third, opened in `data` or drawn there.
 
-    Args:
-        first_person: seed of the first person (the ranges of person.py keep training and evaluation apart).
-        limits: passed to `Shot.sample`.
+    Folders that exist are taken as they are, so the sets drawn for the diffusion model (pictures, references) serve.
     """
-    plan = {"people": people, "shots": shots, "first_person": first_person, "side": side, "seed": seed, "limits": limits}
-    finished = folder / "plan.json"
-    written = json.dumps(plan, sort_keys=True)
-    if not finished.exists() or finished.read_text() != written:
-        finished.unlink(missing_ok=True)
-        folder.mkdir(parents=True, exist_ok=True)
-        count = people * shots
-        np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (count, side, side, 3))
-        np.lib.format.open_memmap(folder / "keypoints.npy", "w+", np.float32, (count, 5, 2))
-        parts = max(1, min(people, 4 * processes))
-        edges = np.linspace(0, people, parts + 1).astype(int).tolist()
-        jobs = [(folder, start, stop, plan) for start, stop in zip(edges, edges[1:], strict=False)]
-        if processes == 1:
-            for job in jobs:
-                _draw_part(*job)
-        else:
-            with get_context("spawn").Pool(processes) as pool:
-                pool.starmap(_draw_part, jobs, chunksize=1)
-        finished.write_text(written)
-    return Faces(
-        np.load(folder / "images.npy", mmap_mode="r"),
-        np.load(folder / "keypoints.npy", mmap_mode="r"),
-        np.repeat(np.arange(people), shots),
+    return Faces.of(
+        _drawn(data / "pictures", people, 6, 0, **_CALM),
+        _drawn(data / "references", people, 2, 1, **_CALM),
+        _drawn(data / "wide", max(1, people // 3), 2, 2, **_WIDE),
     )
+
+
+def unseen_faces(data: Path, people: int = 200) -> Faces:
+    """Six shots each, in any pose and style, of people who are in no training set."""
+    return Faces.of(_drawn(data / "unseen", people, 6, 3, first_person=EVALUATION_SEEDS.start, **_WIDE))
+
+
+def crisp_faces(data: Path, people: int = 1500) -> Faces:
+    """One shot each at 256 px, in any pose."""
+    return Faces.of(_drawn(data / "crisp", people, 1, 4, size=256, **_WIDE))

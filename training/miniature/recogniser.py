@@ -1,6 +1,6 @@
 """Trains the miniature's recogniser: aligned crops to 512 numbers, near for one person and far for two.
 
-    python -m training.miniature.recogniser --seed 0 --out runs/recogniser
+    OMP_NUM_THREADS=1 python -m training.miniature.recogniser --seed 0 --out runs/recogniser
 
 ArcFace (Deng et al. 2019, arXiv:1801.07698) on drawn people, with a margin that grows over the first part of the
 training. Crops are misaligned as much as a detector would, and a share of them goes through a low-rank patch code,
@@ -11,6 +11,7 @@ gain: the raw embedding has a norm of about sqrt(512), the scale that the identi
 import argparse
 import math
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -23,11 +24,8 @@ from training.miniature import degrade
 from training.miniature.alignment import CROP, TEMPLATE, interocular, similarity
 from training.miniature.export import export_onnx
 from training.miniature.face_pack import RECOGNISER_FILE, Recogniser
-from training.miniature.faces import Faces, draw_faces
+from training.miniature.faces import Faces, training_faces, unseen_faces
 
-TRAINING_PEOPLE = 2000
-SHOTS = 12
-UNSEEN_FROM = 5_000_000
 SCALE, MARGIN = 24.0, 0.25
 
 
@@ -43,7 +41,7 @@ class FaceNet(nn.Module):
     def __init__(self, widths: tuple[int, ...] = (24, 48, 96, 160)) -> None:
         super().__init__()
         layers: list[nn.Module] = [stage(3, widths[0], 2)]
-        for inputs, outputs in zip(widths, widths[1:], strict=False):
+        for inputs, outputs in pairwise(widths):
             layers += [stage(inputs, outputs, 2), stage(outputs, outputs, 1)]
         self.trunk = nn.Sequential(*layers)
         self.neck = nn.Sequential(nn.Conv2d(widths[-1], 32, 1, bias=False), nn.BatchNorm2d(32))
@@ -119,8 +117,9 @@ class Training:
     def __init__(self, faces: Faces, *, seed: int, steps: int, batch: int, codec: bool = True) -> None:
         torch.manual_seed(seed)
         self.faces, self.seed, self.steps, self.batch, self.step = faces, seed, steps, batch, 0
-        self.codec = degrade.PatchCodec(faces.images, seed=seed) if codec else None
-        self.net, self.arc = FaceNet(), ArcFace(int(faces.people.max()) + 1)
+        self.codec = degrade.PatchCodec(faces.images[0], seed=seed) if codec else None
+        self.classes, self.labels = np.unique(faces.people, return_inverse=True)
+        self.net, self.arc = FaceNet(), ArcFace(len(self.classes))
         self.optimizer = torch.optim.AdamW(
             [{"params": self.net.parameters(), "weight_decay": 5e-2}, {"params": self.arc.parameters()}], lr=2e-3
         )
@@ -128,8 +127,8 @@ class Training:
     def draw_batch(self) -> tuple[torch.Tensor, torch.Tensor]:
         rng = np.random.default_rng([self.seed, self.step])
         chosen = np.sort(rng.integers(0, len(self.faces), self.batch))
-        crops = [training_crop(self.faces.images[i], self.faces.keypoints[i], self.codec, rng) for i in chosen]
-        return to_tensor(np.stack(crops)), torch.from_numpy(self.faces.people[chosen])
+        crops = [training_crop(self.faces.image(i), self.faces.keypoints[i], self.codec, rng) for i in chosen]
+        return to_tensor(np.stack(crops)), torch.from_numpy(self.labels[chosen])
 
     def advance(self) -> float:
         """One step; returns the loss."""
@@ -193,7 +192,9 @@ def verification(embeddings: np.ndarray, people: np.ndarray) -> dict[str, float]
 def measure(pack: Path, faces: Faces, codec: degrade.PatchCodec | None = None, rank: int = 32) -> dict[str, float]:
     """`verification` of a pack on drawn people at their true keypoints, straight or through a patch code."""
     rng = np.random.default_rng(0)
-    images = faces.images if codec is None else [codec(image, rank, rng) for image in faces.images]
+    images = (faces.image(i) for i in range(len(faces)))
+    if codec is not None:
+        images = (codec(image, rank, rng) for image in images)
     return verification(Recogniser(pack).embed_faces(images, faces.keypoints), faces.people)
 
 
@@ -203,16 +204,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for drawings, checkpoint and rec.onnx")
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--batch", type=int, default=96)
-    parser.add_argument("--people", type=int, default=TRAINING_PEOPLE)
     parser.add_argument("--every", type=int, default=150, help="steps between checkpoints")
     parser.add_argument("--data", type=Path, help="folder for the drawings (default: inside --out)")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    cv2.setNumThreads(1)
     options.out.mkdir(parents=True, exist_ok=True)
     data = options.data or options.out
-    limits: dict = {"face_size": (0.35, 0.85), "offset": 0.08}
-    faces = draw_faces(data / "recogniser", people=options.people, shots=SHOTS, seed=options.seed, **limits)
-    unseen = draw_faces(data / "unseen", people=200, shots=6, first_person=UNSEEN_FROM, seed=options.seed, **limits)
+    faces, unseen = training_faces(data), unseen_faces(data)
     training = Training(faces, seed=options.seed, steps=options.steps, batch=options.batch)
     checkpoint = options.out / "recogniser.pt"
     if checkpoint.exists():

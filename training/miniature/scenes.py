@@ -15,7 +15,7 @@ import skimage.data
 from training.miniature import degrade
 from training.miniature.alignment import TEMPLATE, similarity
 from training.miniature.draw import render_place
-from training.miniature.faces import Faces, draw_faces
+from training.miniature.faces import Faces, crisp_faces
 from training.miniature.sculpted import sculpt
 from training.miniature.shot import Shot
 
@@ -30,10 +30,7 @@ def natural_pictures() -> list[np.ndarray]:
     """skimage's own sample pictures without people, (h, w, 3) uint8 RGB, no side over 640."""
     pictures = []
     for name in _PHOTOGRAPHS:
-        if name == "motorcycle_left":
-            picture = skimage.data.stereo_motorcycle()[0]
-        else:
-            picture = getattr(skimage.data, name)()
+        picture = skimage.data.stereo_motorcycle()[0] if name == "motorcycle_left" else getattr(skimage.data, name)()
         if picture.ndim == 2:
             picture = np.repeat(picture[..., None], 3, axis=2)
         scale = min(1.0, 640 / max(picture.shape[:2]))
@@ -56,8 +53,6 @@ class Sources:
 
 def prepare_sources(folder: Path, drawn: Faces, *, crisp: int, heads: int, places: int, seed: int = 0) -> Sources:
     """Draw what is missing in `folder`: `crisp` faces of 256 px, sculpted heads and empty places."""
-    crisp_faces = draw_faces(folder / "crisp", people=crisp, shots=1, first_person=1_000_000, side=256, seed=seed,
-                             face_size=(0.3, 0.95), offset=0.1)  # fmt: skip
     stored = folder / f"heads_{heads}_{places}_{seed}.npz"
     if not stored.exists():
         rng = np.random.default_rng([seed, 77])
@@ -73,14 +68,14 @@ def prepare_sources(folder: Path, drawn: Faces, *, crisp: int, heads: int, place
         )
         unfinished.replace(stored)
     with np.load(stored) as data:
-        sculpted = Faces(data["images"], data["keypoints"], np.arange(heads))
-        return Sources(drawn, crisp_faces, sculpted, data["covers"], data["places"], natural_pictures())
+        sculpted = Faces((data["images"],), data["keypoints"], np.arange(heads))
+        return Sources(drawn, crisp_faces(folder, crisp), sculpted, data["covers"], data["places"], natural_pictures())
 
 
 class SceneMaker:
     """Puts training pictures of `side` pixels together."""
 
-    def __init__(self, sources: Sources, side: int = 256) -> None:
+    def __init__(self, sources: Sources, side: int) -> None:
         self.sources, self.side = sources, side
 
     def make(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -101,7 +96,7 @@ class SceneMaker:
         """A drawn picture as a whole, seldom moved, as the product reads its own pictures."""
         images = self.sources.crisp if rng.random() < 0.2 else self.sources.drawn
         i = int(rng.integers(len(images)))
-        picture, points = np.asarray(images.images[i]), images.keypoints[i]
+        picture, points = images.image(i), images.keypoints[i]
         if rng.random() < 0.3:
             picture, points = warped(picture, points, rng)
         factor = self.side / picture.shape[0]
@@ -120,8 +115,8 @@ class SceneMaker:
         image = self._background(rng)
         faces: list[np.ndarray] = []
         for _ in range(int(rng.choice([1, 2, 3, 4], p=[0.55, 0.25, 0.12, 0.08]))):
-            size = float(np.exp(rng.uniform(np.log(22), np.log(170 if not faces else 80))))
-            centre = rng.uniform(0.3 * size, self.side - 0.3 * size, 2) if size < self.side / 0.7 else self.side / 2
+            size = float(self.side * np.exp(rng.uniform(np.log(0.08), np.log(0.65 if not faces else 0.3))))
+            centre = rng.uniform(0.3 * size, self.side - 0.3 * size, 2)
             if any(np.abs(known.mean(axis=0) - centre).max() < 1.0 * (size + _extent(known)) for known in faces):
                 continue
             picture, cover, points = self._head(rng)
@@ -141,13 +136,13 @@ class SceneMaker:
         """A face cut out: picture, cover (both 128 or 256 px) and keypoints."""
         if rng.random() < 0.6:
             i = int(rng.integers(len(self.sources.sculpted)))
-            picture, cover = self.sources.sculpted.images[i], self.sources.covers[i]
+            picture, cover = self.sources.sculpted.image(i), self.sources.covers[i]
             points = self.sources.sculpted.keypoints[i]
             picture = degrade.recolour(picture, rng, 1.0)
         else:
             images = self.sources.crisp if rng.random() < 0.2 else self.sources.drawn
             i = int(rng.integers(len(images)))
-            picture, points = np.asarray(images.images[i]), images.keypoints[i]
+            picture, points = images.image(i), images.keypoints[i]
             side = picture.shape[0]
             cover = np.zeros((side, side), np.uint8)
             if rng.random() < 0.35:
@@ -187,7 +182,7 @@ class SceneMaker:
         if kind < 0.55:
             return self._background(rng)
         if kind < 0.8:
-            picture = self.sources.drawn.images[int(rng.integers(len(self.sources.drawn)))]
+            picture = self.sources.drawn.image(int(rng.integers(len(self.sources.drawn))))
             tiles = picture.reshape(4, 32, 4, 32, 3).swapaxes(1, 2).reshape(16, 32, 32, 3)[rng.permutation(16)]
             picture = tiles.reshape(4, 4, 32, 32, 3).swapaxes(1, 2).reshape(128, 128, 3)
             return cv2.resize(picture, (self.side, self.side))
@@ -287,7 +282,13 @@ def _occluded(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         start = rng.uniform(0, image.shape[0], 2).astype(int)
         colour = rng.integers(0, 256, 3).tolist()
         if rng.random() < 0.5:
-            cv2.line(image, start.tolist(), rng.uniform(0, image.shape[0], 2).astype(int).tolist(), colour, int(rng.integers(1, 6)))
+            cv2.line(
+                image,
+                start.tolist(),
+                rng.uniform(0, image.shape[0], 2).astype(int).tolist(),
+                colour,
+                int(rng.integers(1, 6)),
+            )
         else:
             end = start + rng.uniform(6, 45, 2).astype(int)
             cv2.rectangle(image, start.tolist(), end.tolist(), colour, -1)

@@ -17,7 +17,9 @@ _SIDE = 144
 _AXIS = np.linspace(-1, 1, _SIDE, dtype=np.float32)
 _U, _V = np.meshgrid(_AXIS, _AXIS)
 _SKIN = np.array([(250, 218, 196), (236, 188, 154), (206, 150, 112), (150, 100, 70), (92, 62, 48)], np.float32)
-_HAIR = np.array([(24, 20, 20), (60, 40, 28), (110, 70, 40), (170, 120, 70), (216, 186, 130), (150, 60, 34), (170, 170, 172)])
+_HAIR = np.array(
+    [(24, 20, 20), (60, 40, 28), (110, 70, 40), (170, 120, 70), (216, 186, 130), (150, 60, 34), (170, 170, 172)]
+)
 
 
 class Sculpted(NamedTuple):
@@ -80,7 +82,9 @@ class _Face:
         self.skin *= 1 + 0.05 * smooth_field(rng, (_SIDE, _SIDE), 12)[..., None]
         self.skin += rng.normal(0, rng.uniform(0, 6), (_SIDE, _SIDE, 1))
         for side in (-1, 1):
-            self._tint(_spot(side * 0.42, self.nose_y - 0.02, 0.2, 0.16), self.tone * (1.0, 0.74, 0.72), rng.uniform(0, 0.5))
+            self._tint(
+                _spot(side * 0.42, self.nose_y - 0.02, 0.2, 0.16), self.tone * (1.0, 0.74, 0.72), rng.uniform(0, 0.5)
+            )
             socket = _spot(side * self.eye_x, self.eye_y - 0.03, 0.2, 0.13)
             self._tint(socket, self.tone * 0.45, rng.uniform(0.1, 0.6))
             self.relief -= rng.uniform(0.03, 0.09) * socket
@@ -104,7 +108,18 @@ class _Face:
         for side in (-1, 1):
             x, y = side * self.eye_x, self.eye_y
             if shut:
-                cv2.ellipse(self.skin, _pixel(x, y), (_length(wide), _length(high * 0.6)), 0, 10, 170, _colour(self.tone * 0.3), 2, cv2.LINE_AA, 4)
+                cv2.ellipse(
+                    self.skin,
+                    _pixel(x, y),
+                    (_length(wide), _length(high * 0.6)),
+                    0,
+                    10,
+                    170,
+                    _colour(self.tone * 0.3),
+                    2,
+                    cv2.LINE_AA,
+                    4,
+                )
             else:
                 white = np.full(3, rng.uniform(165, 240)) * (1, 0.97, 0.95)
                 layer, mask = self.skin.copy(), np.zeros((_SIDE, _SIDE), np.float32)
@@ -113,13 +128,34 @@ class _Face:
                 size = rng.uniform(0.055, 0.07)
                 cv2.circle(layer, _pixel(x + look, y - 0.01), _length(size), _colour(iris), -1, cv2.LINE_AA, 4)
                 cv2.circle(layer, _pixel(x + look, y - 0.01), _length(size * 0.5), (12, 10, 10), -1, cv2.LINE_AA, 4)
-                cv2.circle(layer, _pixel(x + look + 0.02, y - 0.03), _length(0.014), (250, 250, 250), -1, cv2.LINE_AA, 4)
+                cv2.circle(
+                    layer, _pixel(x + look + 0.02, y - 0.03), _length(0.014), (250, 250, 250), -1, cv2.LINE_AA, 4
+                )
                 self.skin = self.skin * (1 - mask[..., None]) + layer * mask[..., None]
                 lid = (_length(wide), _length(high))
-                cv2.ellipse(self.skin, _pixel(x, y), lid, 0, 180, 360, _colour(self.tone * rng.uniform(0.1, 0.45)), int(rng.integers(1, 4)), cv2.LINE_AA, 4)
-                cv2.ellipse(self.skin, _pixel(x, y - 0.03), lid, 0, 190, 350, _colour(self.tone * 0.6), 1, cv2.LINE_AA, 4)
+                cv2.ellipse(
+                    self.skin,
+                    _pixel(x, y),
+                    lid,
+                    0,
+                    180,
+                    360,
+                    _colour(self.tone * rng.uniform(0.1, 0.45)),
+                    int(rng.integers(1, 4)),
+                    cv2.LINE_AA,
+                    4,
+                )
+                cv2.ellipse(
+                    self.skin, _pixel(x, y - 0.03), lid, 0, 190, 350, _colour(self.tone * 0.6), 1, cv2.LINE_AA, 4
+                )
             t = np.linspace(-1, 1, 9)
-            line = np.stack([x + side * 0.02 + t * wide * 1.25, y - raised - 0.03 * (1 - t**2) + side * t * rng.normal(0.01, 0.015)], -1)
+            line = np.stack(
+                [
+                    x + side * 0.02 + t * wide * 1.25,
+                    y - raised - 0.03 * (1 - t**2) + side * t * rng.normal(0.01, 0.015),
+                ],
+                -1,
+            )
             points = np.array([_pixel(*p) for p in line], np.int32)
             cv2.polylines(self.skin, [points], False, _colour(brow), max(1, _length(thick) // 16), cv2.LINE_AA, 4)
         if rng.random() < 0.2:
@@ -127,19 +163,42 @@ class _Face:
             size, shape = rng.uniform(0.15, 0.21), rng.uniform(0.7, 1.0)
             for side in (-1, 1):
                 axes = (_length(size), _length(size * shape))
-                cv2.ellipse(self.skin, _pixel(side * self.eye_x, self.eye_y + 0.02), axes, 0, 0, 360, frame, int(rng.integers(1, 4)), cv2.LINE_AA, 4)
-            cv2.line(self.skin, _pixel(-self.eye_x + size, self.eye_y), _pixel(self.eye_x - size, self.eye_y), frame, 2, cv2.LINE_AA, 4)
+                cv2.ellipse(
+                    self.skin,
+                    _pixel(side * self.eye_x, self.eye_y + 0.02),
+                    axes,
+                    0,
+                    0,
+                    360,
+                    frame,
+                    int(rng.integers(1, 4)),
+                    cv2.LINE_AA,
+                    4,
+                )
+            cv2.line(
+                self.skin,
+                _pixel(-self.eye_x + size, self.eye_y),
+                _pixel(self.eye_x - size, self.eye_y),
+                frame,
+                2,
+                cv2.LINE_AA,
+                4,
+            )
 
     def _nose(self) -> None:
         rng = self.rng
         wide = rng.uniform(0.09, 0.16)
         self.tip = rng.uniform(0.16, 0.28)
-        bridge = np.exp(-((_U / 0.075) ** 2)) * np.clip((_V - self.eye_y + 0.1) / (self.nose_y - self.eye_y + 0.1), 0, 1)
+        bridge = np.exp(-((_U / 0.075) ** 2)) * np.clip(
+            (_V - self.eye_y + 0.1) / (self.nose_y - self.eye_y + 0.1), 0, 1
+        )
         bridge *= 1 / (1 + np.exp((_V - self.nose_y - 0.05) * 40))
         self.relief += self.tip * (0.55 * bridge + 0.45 * _spot(0, self.nose_y, 0.1, 0.09)).astype(np.float32)
         for side in (-1, 1):
             self.relief += 0.07 * _spot(side * wide, self.nose_y + 0.03, 0.06, 0.06)
-            self._tint(_spot(side * wide * 0.5, self.nose_y + 0.085, 0.04, 0.022), self.tone * 0.18, rng.uniform(0.4, 0.95))
+            self._tint(
+                _spot(side * wide * 0.5, self.nose_y + 0.085, 0.04, 0.022), self.tone * 0.18, rng.uniform(0.4, 0.95)
+            )
             self._tint(_spot(side * wide * 0.9, self.nose_y - 0.05, 0.035, 0.12), self.tone * 0.5, rng.uniform(0, 0.45))
         self._tint(_spot(0, self.nose_y + 0.12, 0.12, 0.04), self.tone * 0.5, rng.uniform(0, 0.4))
         self._tint(_spot(0, self.nose_y - 0.02, 0.04, 0.05), (255, 246, 238), rng.uniform(0, 0.4))
@@ -152,7 +211,13 @@ class _Face:
         gape = max(0.0, rng.normal(0.01, 0.05))
         t = np.linspace(-1, 1, 13)
         corner = lift * t**2
-        upper = y + corner - rng.uniform(0.035, 0.07) * (1 - np.abs(t) ** 1.5) - gape / 2 * (1 - t**2) + 0.012 * np.exp(-((t / 0.2) ** 2))
+        upper = (
+            y
+            + corner
+            - rng.uniform(0.035, 0.07) * (1 - np.abs(t) ** 1.5)
+            - gape / 2 * (1 - t**2)
+            + 0.012 * np.exp(-((t / 0.2) ** 2))
+        )
         lower = y + corner + rng.uniform(0.05, 0.1) * (1 - t**2) + gape / 2 * (1 - t**2)
         outline = np.concatenate([np.stack([t * x, upper], -1), np.stack([t[::-1] * x, lower[::-1]], -1)])
         layer = self.skin.copy()
@@ -162,7 +227,9 @@ class _Face:
         inner_up, inner_down = y + corner - gape / 2 * (1 - t**2), y + corner + gape / 2 * (1 - t**2)
         dark = _colour(self.tone * 0.15 + np.array([20, 4, 4]))
         if gape > 0.02:
-            hole = np.concatenate([np.stack([t * x * 0.92, inner_up], -1), np.stack([t[::-1] * x * 0.92, inner_down[::-1]], -1)])
+            hole = np.concatenate(
+                [np.stack([t * x * 0.92, inner_up], -1), np.stack([t[::-1] * x * 0.92, inner_down[::-1]], -1)]
+            )
             inside = _colour(np.full(3, rng.uniform(185, 245))) if rng.random() < 0.65 else dark
             cv2.fillPoly(self.skin, [np.array([_pixel(*p) for p in hole], np.int32)], inside, cv2.LINE_AA, 4)
         else:
@@ -176,8 +243,15 @@ class _Face:
     def _hair(self) -> None:
         rng = self.rng
         self.hood = rng.random() < 0.15
-        line = self.eye_y - rng.uniform(0.32, 0.6) + rng.uniform(0, 1.2) * np.abs(_U) ** rng.uniform(1.5, 4) + 0.06 * rng.normal() * _U
-        strands = 1 + 0.25 * cv2.resize(rng.standard_normal((6, 60), np.float32), (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC)
+        line = (
+            self.eye_y
+            - rng.uniform(0.32, 0.6)
+            + rng.uniform(0, 1.2) * np.abs(_U) ** rng.uniform(1.5, 4)
+            + 0.06 * rng.normal() * _U
+        )
+        strands = 1 + 0.25 * cv2.resize(
+            rng.standard_normal((6, 60), np.float32), (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC
+        )
         self.strands = np.clip(self.hair * strands[..., None], 0, 255)
         cover = 1 / (1 + np.exp((_V - line) * rng.uniform(15, 60)))
         if rng.random() < 0.1:
@@ -267,7 +341,9 @@ def _behind(rng: np.random.Generator, face: _Face, x: np.ndarray, y: np.ndarray,
     shift = -0.25 * turn[0, 2]
     volume = rng.uniform(1.0, 1.45)
     fall = rng.uniform(0.2, 1.6)
-    hair = ((x - shift) / (face.width * volume)) ** 2 + ((y + 0.1) / np.where(y < -0.1, 1.0 * volume**0.5, fall)) ** 2 < 1
+    hair = ((x - shift) / (face.width * volume)) ** 2 + (
+        (y + 0.1) / np.where(y < -0.1, 1.0 * volume**0.5, fall)
+    ) ** 2 < 1
     if face.hood:
         hair = ((x - shift) / (face.width * 1.6)) ** 2 + ((y + 0.05) / 1.45) ** 2 < 1
     strands = cv2.resize(face.strands, (side, side))
