@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -15,10 +16,14 @@ os.environ.setdefault("DIFFUSERS_DISABLE_REMOTE_CODE", "1")
 
 from errors import InstantIDError
 from generation.settings import Settings
+from style_presets import STYLES, load_styles
 
 if TYPE_CHECKING:
     import gradio as gr
 
+    from ui.background import EngineRoom
+
+PRODUCT = "InstantID studio"
 MAX_UPLOAD = "40mb"
 
 
@@ -33,14 +38,15 @@ def read_settings(arguments: list[str]) -> Settings:
     parser.add_argument("--models-dir", metavar="FOLDER", help="where downloaded weights lie")
     parser.add_argument("--offline", action="store_true", default=None, help="never reach for the network")
     parser.add_argument("--device", help="auto, cpu, cuda, cuda:1 or mps")
+    parser.add_argument("--styles", metavar="FILE", help="JSON file with styles of your own")
     chosen = vars(parser.parse_args(arguments))
     if "SPACE_ID" in os.environ and chosen["host"] is None:
         chosen["host"] = "0.0.0.0"
     return Settings.from_environment(**chosen)
 
 
-def build(settings: Settings, files: Path) -> gr.Blocks:
-    """The page, with its weights on their way. `files` is a folder that gradio serves."""
+def build(settings: Settings, files: Path) -> tuple[gr.Blocks, EngineRoom]:
+    """The page and the room whose weights it waits for. `files` is a folder that gradio serves."""
     from ui.accelerator import on_zero_gpu
 
     if on_zero_gpu():
@@ -50,18 +56,20 @@ def build(settings: Settings, files: Path) -> gr.Blocks:
     from ui.background import EngineRoom
     from ui.studio import build_page
 
+    styles = STYLES if settings.styles is None else load_styles(settings.styles)
     profile = pick_profile(settings.profile)
     room = EngineRoom(lambda: load_engine(profile, settings))
-    page = build_page(room, profile, files)
-    # ZeroGPU takes over what is on the GPU when the page is launched, so there the weights come first.
-    room.start(wait=on_zero_gpu())
-    return page
+    return build_page(room, profile, files, styles), room
 
 
-def launch(page: gr.Blocks, settings: Settings, *, block: bool = True) -> str:
-    """Serves the page and returns its address; with `block` only when the server has ended."""
-    from ui.theme import STYLE_SHEET, studio_theme
+def launch(page: gr.Blocks, room: EngineRoom, settings: Settings) -> str:
+    """Serves the page in a thread of its own and returns its address; then the weights are loaded."""
+    from ui.accelerator import on_zero_gpu
+    from ui.theme import ICON, STYLE_SHEET, studio_theme
 
+    # ZeroGPU takes over what is on the GPU when the page is launched. Elsewhere the page comes first.
+    if on_zero_gpu():
+        room.start(wait=True)
     _, address, _ = page.launch(
         server_name=settings.host,
         server_port=settings.port,
@@ -69,14 +77,16 @@ def launch(page: gr.Blocks, settings: Settings, *, block: bool = True) -> str:
         auth=list(settings.auth) or None,
         theme=studio_theme(),
         css_paths=STYLE_SHEET,
+        favicon_path=ICON,
         footer_links=[],
         run_history=False,
         max_file_size=MAX_UPLOAD,
         ssr_mode=False,
         enable_monitoring=False,
-        prevent_thread_lock=not block,
+        prevent_thread_lock=True,
         quiet=True,
     )
+    room.start()
     return address
 
 
@@ -84,13 +94,15 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     for chatty in ("httpx", "httpcore"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # Ended like Ctrl-C, so that the folder of uploads and results goes too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         settings = read_settings(arguments)
         with tempfile.TemporaryDirectory(prefix="instantid-") as files:
             os.environ["GRADIO_TEMP_DIR"] = files
-            page = build(settings, Path(files))
-            print(f"InstantID studio: http://{settings.host}:{settings.port}", flush=True)
-            launch(page, settings)
+            page, room = build(settings, Path(files))
+            print(f"{PRODUCT}: {launch(page, room, settings)}", flush=True)
+            page.block_thread()
     except InstantIDError as error:
         print(f"app.py: {error}", file=sys.stderr)
         return 2

@@ -10,6 +10,7 @@ from PIL import Image
 
 from errors import RequestError
 from outputs.metadata import read_settings, request_from_settings
+from style_presets import STYLES, Style
 from ui.form import label_of
 from ui.pose import START, show_view
 from ui.session import Session
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from weights.registry import Profile
 
 
-def settings_from_file(path: str, profile: Profile) -> dict[str, Any]:
+def settings_from_file(path: str, profile: Profile, styles: Mapping[str, Style] = STYLES) -> dict[str, Any]:
     """Settings in a PNG made by the app, with every value checked. Raises RequestError."""
     settings = read_settings(path)
     if settings is None:
@@ -32,7 +33,7 @@ def settings_from_file(path: str, profile: Profile) -> dict[str, Any]:
     if settings.get("profile") != profile.name:
         changes = dict.fromkeys(("width", "height", "steps", "guidance", "scheduler", "keypoints"))
     stand_in = (Image.new("RGB", (64, 64)),)
-    return request_from_settings(settings, stand_in, face_choices=(), **changes).resolved(profile).to_settings()
+    return request_from_settings(settings, stand_in, face_choices=(), **changes).resolved(profile, styles).to_settings()
 
 
 def controls_from(session: Session, settings: Mapping[str, Any], profile: Profile) -> dict[str, Any]:

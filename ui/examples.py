@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
-from style_presets import STYLES
+from style_presets import Style
 from ui.pictures import data_url
 
 FOLDER = Path(__file__).parent.parent / "assets" / "examples"
@@ -43,10 +44,10 @@ WISHES: tuple[tuple[str, str, str, str, str | None, int], ...] = (
 """File name, prompt, style, what the card says, view, seed."""
 
 
-def examples() -> list[Example]:
+def examples(styles: Mapping[str, Style]) -> list[Example]:
     """Those whose photo and style are there."""
     return [
         Example(FOLDER / name, prompt, style, note, view, seed)
         for name, prompt, style, note, view, seed in WISHES
-        if (FOLDER / name).is_file() and style in STYLES
+        if (FOLDER / name).is_file() and style in styles
     ]

@@ -6,6 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from ui.background import EngineRoom
+from ui.theme import ICON
 from ui.wording import PRODUCT
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def header_html(room: EngineRoom, profile: Profile) -> str:
     where = DEVICES.get(room.engine.device, room.engine.device) if room.engine is not None else STATES[room.state]
     drawn = " (drawn people)" if profile.drawn else ""
     return (
-        f'<header class="top"><strong><i aria-hidden="true"></i>{PRODUCT}</strong>'
+        f'<header class="top"><strong>{ICON.read_text(encoding="utf-8")}{PRODUCT}</strong>'
         f'<details class="weights {room.state}"><summary><i class="lamp" aria-hidden="true"></i>weights: '
         f"<b>{escape(profile.name)}</b>{drawn} · {escape(where)}</summary>"
         f'<div class="about">{_about(room, profile)}</div></details></header>'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import gradio as gr
 
 from errors import Cancelled, InstantIDError
 from generation.request import GenerationResult
+from style_presets import Style
 from ui import stage
 from ui.accelerator import Generate
 from ui.background import EngineRoom
@@ -39,7 +40,7 @@ class Making:
     Each handler returns or yields values for `names`, as a dict of the same keys that the page maps to components.
     """
 
-    names = ("stage", "status", "facts", "strip", "actions", "make", "stop", "seed", "download", "coach")
+    names = ("stage", "status", "facts", "strip", "actions", "make", "stop", "seed", "download", "compare", "coach")
 
     def __init__(
         self,
@@ -48,15 +49,20 @@ class Making:
         generate: Generate,
         folder: ResultFolder,
         examples: Sequence[Example],
+        styles: Mapping[str, Style],
     ) -> None:
         self.room = room
         self.profile = profile
+        self.styles = styles
         self._generate = generate
         self._folder = folder
         self._examples = examples
 
-    def check(self, session: Session, *values: Any) -> None:
-        """Before the queue: what can be known at once is said at once. Raises gr.Error."""
+    def check(self, session: Session, *values: Any) -> dict[str, Any]:
+        """Before the queue: what can be known at once is said at once, and the page shows that it works.
+
+        Raises gr.Error.
+        """
         with shown_in(session):
             self._look(session)
             self._request(session, values)
@@ -65,6 +71,7 @@ class Making:
                 self.room.settled(PATIENCE)
                 if self.room.error is not None:
                     raise self.room.error
+        return self._begun(session)
 
     def run(self, session: Session, *values: Any) -> Iterator[dict[str, Any]]:
         """Yields what the page shows, from the waiting to the result."""
@@ -99,6 +106,7 @@ class Making:
             "actions": gr.update(visible=result is not None),
             "make": gr.update(value="Make pictures", interactive=True),
             "stop": gr.update(visible=False),
+            "compare": gr.update(value="Compare"),
             "download": gr.update(value=None if result is None else str(result.path)),
         }
 
@@ -115,15 +123,8 @@ class Making:
         }
 
     def _run(self, session: Session, values: Sequence[Any], cancel: threading.Event) -> Iterator[dict[str, Any]]:
-        behind = data_url(session.photos[0].image, BEHIND_SIDE) if session.photos else ""
-        yield {
-            "stage": stage.working((), None, behind=behind),
-            "status": LOADING if self.room.state == "loading" else progress_line("reading", 0, 0, None),
-            "facts": "",
-            "actions": gr.update(visible=False),
-            "make": gr.update(value="Working …", interactive=False),
-            "stop": gr.update(visible=True),
-        }
+        behind = _behind(session)
+        yield self._begun(session)
         while not self.room.settled(PATIENCE):
             if cancel.is_set():
                 raise Cancelled("The run was stopped.")
@@ -148,6 +149,18 @@ class Making:
             raise Cancelled("The run was stopped.")
         keep_results(session, outcome, prepared.keypoints, prepared.identity.face, self._folder.of(session))
         yield self.at_rest(session)
+
+    def _begun(self, session: Session) -> dict[str, Any]:
+        engine = self.room.engine
+        phase = "waiting" if engine is not None and engine.waiting else "reading"
+        return {
+            "stage": stage.working((), None, behind=_behind(session)),
+            "status": LOADING if self.room.state == "loading" else progress_line(phase, 0, 0, None),
+            "facts": "",
+            "actions": gr.update(visible=False),
+            "make": gr.update(value="Working …", interactive=False),
+            "stop": gr.update(visible=True),
+        }
 
     def _request(self, session: Session, values: Sequence[Any]) -> GenerationRequest:
         return build_request(session, dict(zip(FIELDS, values, strict=True)), self.profile)
@@ -186,6 +199,10 @@ def as_shown(error: Exception) -> gr.Error:
     return gr.Error(
         "Something went wrong on the server. Your inputs are kept.", title="That did not work", print_exception=False
     )
+
+
+def _behind(session: Session) -> str:
+    return data_url(session.photos[0].image, BEHIND_SIDE) if session.photos else ""
 
 
 def _progress(event: Progress, behind: str, wish: GenerationRequest) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def laid_over(photo: Image.Image, found: Any, wanted: Any, size: tuple[int, int]
     What the photo does not reach is filled with the photo, blurred.
     """
     found, wanted = np.asarray(found, np.float64), np.asarray(wanted, np.float64)
-    enlarge = max(1, 512 // max(size))
+    enlarge = -(-512 // max(size))
     middle, target = found.mean(axis=0), wanted.mean(axis=0) * enlarge
     spread = np.linalg.norm(wanted - wanted.mean(axis=0)) * enlarge
     factor = max(1e-3, spread / max(1e-6, float(np.linalg.norm(found - middle))))

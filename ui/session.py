@@ -73,5 +73,10 @@ class Session:
         return Session()
 
     @property
+    def busy(self) -> bool:
+        """Whether a run of this page is under way."""
+        return self.cancel is not None and not self.cancel.is_set()
+
+    @property
     def current(self) -> Result | None:
         return self.results[self.selected] if 0 <= self.selected < len(self.results) else None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from generation.schedulers import SCHEDULERS
+from style_presets import STYLES, Style
 from ui import wording as say
 from ui.accelerator import accelerated
 from ui.background import EngineRoom
@@ -30,18 +32,19 @@ UPLOADS_SWEPT = (300, 1800)
 PHOTO_TYPES = ["image", ".heic", ".heif"]
 
 
-def build_page(room: EngineRoom, profile: Profile, files: Path) -> gr.Blocks:
+def build_page(room: EngineRoom, profile: Profile, files: Path, styles: Mapping[str, Style] = STYLES) -> gr.Blocks:
     """The page, ready to launch.
 
     Args:
         room: where the engine is or will be.
         profile: of the weights in that room; sizes and defaults come from it.
         files: folder that gradio serves (GRADIO_TEMP_DIR); results are written under it.
+        styles: the presets on offer, by name.
     """
     folder = ResultFolder(files)
     folder.keep_swept()
-    shown = examples()
-    making = Making(room, profile, accelerated(room), folder, shown)
+    shown = examples(styles)
+    making = Making(room, profile, accelerated(room), folder, shown, styles)
     with gr.Blocks(title=say.PRODUCT, analytics_enabled=False, fill_width=True, delete_cache=UPLOADS_SWEPT) as page:
         parts: dict[str, Any] = {"session": gr.State(Session(), delete_callback=forget)}
         parts["header"] = gr.HTML(header_html(room, profile), elem_id="header", apply_default_css=False)
@@ -49,7 +52,7 @@ def build_page(room: EngineRoom, profile: Profile, files: Path) -> gr.Blocks:
             with gr.Column(elem_id="form", min_width=0):
                 _who(parts)
                 _pose(parts)
-                _what(parts)
+                _what(parts, styles)
                 _likeness(parts, profile)
                 _more(parts, profile)
                 with gr.Row(elem_id="go"):
@@ -109,13 +112,13 @@ def _pose(parts: dict[str, Any]) -> None:
             parts["view"] = view_picker()
 
 
-def _what(parts: dict[str, Any]) -> None:
+def _what(parts: dict[str, Any], styles: Mapping[str, Style]) -> None:
     with gr.Column(elem_id="what", elem_classes="card"):
         _section(3, "What", "the picture and its style")
         parts["prompt"] = gr.Textbox(
             label=say.PROMPT_LABEL, placeholder=say.PROMPT_HINT, lines=2, max_lines=6, elem_id="prompt"
         )
-        parts["style"] = style_picker()
+        parts["style"] = style_picker(styles)
 
 
 def _likeness(parts: dict[str, Any], profile: Profile) -> None:

@@ -6,6 +6,7 @@ import gradio as gr
 
 PAGE = Path(__file__).parent / "page"
 STYLE_SHEET = PAGE / "studio.css"
+ICON = PAGE / "face.svg"
 
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Liberation Sans", "sans-serif")
 MONO = ("ui-monospace", "SF Mono", "Menlo", "Consolas", "Liberation Mono", "monospace")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import re
 import zlib
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
 import gradio as gr
 
-from style_presets import NO_STYLE, STYLES
+from style_presets import NO_STYLE, Style
 from ui.theme import script
 
 THUMBNAILS = Path(__file__).parent.parent / "assets" / "styles"
@@ -21,15 +22,15 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "style"
 
 
-def style_picker() -> gr.HTML:
+def style_picker(styles: Mapping[str, Style]) -> gr.HTML:
     """Radio buttons with pictures, filtered by group. Its value is the name of a style."""
-    groups = list(dict.fromkeys(style.group for name, style in STYLES.items() if name != NO_STYLE))
+    groups = list(dict.fromkeys(style.group for name, style in styles.items() if name != NO_STYLE))
     chips = "".join(
         f'<button type="button" data-group="{escape(group)}" aria-pressed="false">{escape(group or "All")}</button>'
         for group in ("", *groups)
     )
     tiles = _tile(NO_STYLE, "", "No style") + "".join(
-        _tile(name, style.group, name) for name, style in STYLES.items() if name != NO_STYLE
+        _tile(name, style.group, name) for name, style in styles.items() if name != NO_STYLE
     )
     template = (
         f'<div class="chips" role="group" aria-label="Groups of styles">{chips}</div>'

@@ -32,7 +32,7 @@ def read_photo(path: str | os.PathLike[str], *, field: str = "photo") -> Photo:
     try:
         image = open_photo(path, field=field)
     finally:
-        Path(path).unlink()
+        Path(path).unlink(missing_ok=True)
     return as_photo(image)
 
 
@@ -49,7 +49,7 @@ def add_photos(session: Session, paths: Iterable[str]) -> list[str]:
     refused = []
     for path in paths:
         if len(session.photos) >= MAX_PHOTOS:
-            Path(path).unlink()
+            Path(path).unlink(missing_ok=True)
             refused.append(f"At most {MAX_PHOTOS} photos are used; the rest was left out.")
             continue
         try:

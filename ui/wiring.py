@@ -51,6 +51,7 @@ class Wiring:
         self._pose()
         self._results()
         self._run_after(parts["make"].click(_nothing, None, None, js=SCROLL_UP, **QUICK))
+        self._run_after(parts["prompt"].submit(_nothing, None, None, js=SCROLL_UP, **QUICK))
         parts["stop"].click(
             self._keyed(self._making.stop), session, self._named(Making.names), cancels=self._runs, **QUICK
         )
@@ -103,7 +104,7 @@ class Wiring:
         """Check at once, then queue for the GPU; a failed check is shown where the picture would be."""
         inputs = [self._parts["session"], *self._named(FIELDS)]
         outputs = self._named(Making.names)
-        checked = event.success(self._making.check, inputs, None, **QUICK)
+        checked = event.success(self._keyed(self._making.check), inputs, outputs, **QUICK)
         checked.failure(self._keyed(self._making.after_failure), self._parts["session"], outputs, **QUICK)
         self._runs.append(checked.success(self._keyed_events(self._run), inputs, outputs, **GPU))
 
@@ -164,14 +165,16 @@ class Wiring:
 
     def _on_strip(self, session: Session, event: gr.EventData) -> list[Any]:
         index = _index(event, "index")
-        if index < len(session.results):
-            session.selected = index
-            session.comparing = False
+        if session.busy or index >= len(session.results):
+            return self._values(Making.names, {})
+        session.selected = index
+        session.comparing = False
         return self._values(Making.names, self._making.at_rest(session))
 
     def _compare(self, session: Session) -> dict[str, Any]:
         session.comparing = not session.comparing
-        return {"stage": stage.done(session)}
+        label = "Hide the photo" if session.comparing else "Compare"
+        return {"stage": stage.done(session), "compare": gr.update(value=label)}
 
     def _use(self, session: Session) -> dict[str, Any]:
         if session.current is None:
@@ -196,7 +199,7 @@ class Wiring:
             return {}
         with _shown():
             try:
-                settings = settings_from_file(path, self._making.profile)
+                settings = settings_from_file(path, self._making.profile, self._making.styles)
             finally:
                 Path(path).unlink()
             gr.Info("The settings of that picture are in the form.", title="Taken over", duration=3)

@@ -1,0 +1,263 @@
+"""The whole path in a browser: upload, choose, make, watch, stop, fail, download."""
+
+import io
+import re
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from outputs.metadata import read_settings
+from tests.ui.conftest import EXAMPLES, Served
+
+PERSON = EXAMPLES / "person_1.jpg"
+NOBODY = EXAMPLES / "no_face.jpg"
+GROUP = EXAMPLES / "group.jpg"
+
+
+def add(page, *photos: Path | dict) -> None:
+    before = page.locator("#coach .coach > li").count()
+    page.locator("#photos input[type=file]").set_input_files(list(photos))
+    page.wait_for_function(
+        "n => document.querySelectorAll('#coach .coach > li:not(.waiting)').length === n", arg=before + len(photos)
+    )
+
+
+def set_steps(page, steps: int) -> None:
+    if page.locator("#more .open").count() == 0:
+        page.locator("#more > button").click()
+    field = page.locator("#steps input[type=number]")
+    field.fill(str(steps))
+    field.press("Tab")
+
+
+def make(page) -> None:
+    page.locator("#make").click()
+
+
+def wait_done(page) -> None:
+    page.wait_for_selector(".stage.done")
+    page.wait_for_selector("#make:enabled")
+
+
+def test_from_photo_to_download(page, served: Served) -> None:
+    add(page, PERSON)
+    assert "used" in page.inner_text("#coach").lower()
+    page.locator("#style-picker label:has(input[value='Neon'])").click()
+    page.locator("#pose-mode label", has_text="A view").click()
+    page.locator("label[data-view=three_quarter_left]").click()
+    page.locator("#prompt textarea").fill("a woman in a red coat")
+    set_steps(page, 12)
+    make(page)
+    page.wait_for_selector(".stage.working img[alt^=Unfinished]")
+    page.wait_for_function("/step \\d+ of 12/.test(document.querySelector('#status').innerText)")
+    wait_done(page)
+    facts = page.inner_text("#facts")
+    assert re.search(r"likeness (strong|fair|weak) -?\d\.\d\d|not measurable", facts)
+    assert "seed" in facts
+    with page.expect_download() as coming:
+        page.locator("#download").click()
+    data = Path(coming.value.path()).read_bytes()
+    with Image.open(io.BytesIO(data)) as picture:
+        assert picture.format == "PNG"
+        assert "Steps: 12" in picture.text["parameters"]
+        assert "trainedAlgorithmicMedia" in picture.text["XML:com.adobe.xmp"]
+    settings = read_settings(data)
+    assert settings is not None
+    assert (settings["style"], settings["view"]) == ("Neon", "three_quarter_left")
+    served_file = page.request.get(page.locator(".stage.done img").evaluate("picture => picture.src"))
+    assert served_file.body() == data, "what is shown is what is downloaded"
+    page.locator("#compare").click()
+    page.locator(".compare .wipe").press("ArrowRight")
+    assert page.locator(".compare").get_attribute("style").count("--cut: 51%") == 1
+
+
+def test_an_example_runs_at_a_click(page) -> None:
+    page.locator(".example").first.click()
+    page.wait_for_selector(".stage.working")
+    wait_done(page)
+    assert page.locator("#coach .coach > li.used").count() == 1
+    assert page.locator("#strip button").count() == 1
+    assert page.locator("#style-picker input:checked").input_value() == "Watercolor"
+
+
+def test_a_run_stops_and_the_next_one_works(page) -> None:
+    add(page, PERSON)
+    set_steps(page, 60)
+    make(page)
+    page.wait_for_selector(".stage.working img[alt^=Unfinished]")
+    page.locator("#stop").click()
+    page.wait_for_function("document.querySelector('#status').innerText.startsWith('Stopped')")
+    page.wait_for_selector("#make:enabled")
+    assert page.locator(".stage.empty").count() == 1
+    set_steps(page, 4)
+    make(page)
+    wait_done(page)
+    assert page.locator("#strip button").count() == 1
+
+
+def test_a_photo_without_a_face_is_told_and_nothing_is_lost(page) -> None:
+    add(page, NOBODY)
+    assert "No face" in page.inner_text("#coach")
+    page.locator("#prompt textarea").fill("a woman in a red coat")
+    page.locator("#style-picker label:has(input[value='Snow'])").click()
+    make(page)
+    page.wait_for_selector(".stage.failed")
+    words = page.inner_text(".stage.failed")
+    assert "No face was found" in words and "no face seen" in words
+    assert page.locator("#prompt textarea").input_value() == "a woman in a red coat"
+    assert page.locator("#style-picker input:checked").input_value() == "Snow"
+    assert page.locator("#coach .coach > li").count() == 1
+    assert page.locator("#make").is_enabled()
+
+
+def test_without_a_photo_the_page_says_what_to_do(page) -> None:
+    make(page)
+    page.wait_for_selector(".stage.failed")
+    assert "There is no photo yet." in page.inner_text(".stage.failed")
+
+
+def test_a_file_that_is_no_picture_is_refused(page) -> None:
+    page.locator("#photos input[type=file]").set_input_files(
+        {"name": "face.jpg", "mimeType": "image/jpeg", "buffer": b"not a picture"}
+    )
+    page.wait_for_selector(".toast-wrap")
+    assert page.locator("#coach .coach > li").count() == 0
+
+
+def test_a_phone_photo_stands_upright(page) -> None:
+    with Image.open(PERSON) as upright:
+        lying = upright.convert("RGB").transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    lying.crop((0, 0, 512, 480)).save(buffer, "JPEG", exif=exif)
+    add(page, {"name": "phone.jpg", "mimeType": "image/jpeg", "buffer": buffer.getvalue()})
+    width, height = page.locator("#coach .shot img").evaluate(
+        "picture => [picture.naturalWidth, picture.naturalHeight]"
+    )
+    assert width < height
+    assert page.locator("#coach .coach > li.used").count() == 1
+
+
+def test_a_face_in_a_group_can_be_chosen(page) -> None:
+    add(page, GROUP)
+    faces = page.locator("#coach .face-button")
+    assert faces.count() >= 2
+    faces.nth(1).click()
+    page.wait_for_selector("#coach .face-button:nth-of-type(2)[aria-pressed=true]")
+    page.locator("#coach .remove").click()
+    page.wait_for_function("document.querySelectorAll('#coach li').length === 0")
+
+
+def test_the_whole_page_works_by_keyboard(page) -> None:
+    page.locator("#pose-mode label", has_text="A view").click()
+    page.wait_for_selector(".pad")
+    reached: list[str] = []
+    for _ in range(90):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.closest('[id]')?.id ?? ''"))
+        if reached[-1] == "make":
+            break
+    assert reached[-1] == "make", reached
+    page.locator(".pad").focus()
+    before = page.locator(".pad").get_attribute("aria-valuetext")
+    page.keyboard.press("ArrowLeft")
+    assert page.locator(".pad").get_attribute("aria-valuetext") != before
+
+
+def test_every_control_has_a_name(page) -> None:
+    page.locator("#more > button").click()
+    page.locator("#pose-mode label", has_text="A view").click()
+    page.wait_for_selector(".pad")
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll('button, input:not([type=hidden]):not([type=file]), textarea, select')]
+            .filter(control => control.offsetParent !== null)
+            .filter(control => !control.ariaLabel && !control.title && !control.innerText?.trim())
+            .filter(control => !control.labels?.length && !control.getAttribute('aria-labelledby'))
+            .map(control => control.outerHTML.slice(0, 120))"""
+    )
+    assert nameless == []
+
+
+def test_one_column_on_a_phone_with_the_button_in_reach(phone) -> None:
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+    for part in ("0", "document.body.scrollHeight / 2", "document.body.scrollHeight"):
+        phone.evaluate(f"window.scrollTo(0, {part})")
+        box = phone.locator("#make").bounding_box()
+        assert box["y"] >= 0 and box["y"] + box["height"] <= 844
+    assert phone.locator("#form").bounding_box()["width"] > 340
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_is_readable(served: Served, browser, scheme: str) -> None:
+    """Contrast of at least 4.5 (WCAG 2.2, 1.4.3) for every text that stands on a plain ground."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=scheme)
+    page = context.new_page()
+    page.goto(served.address)
+    page.wait_for_selector("#make")
+    faint = page.evaluate(CONTRAST)
+    context.close()
+    assert faint == []
+
+
+def test_nothing_private_stays_behind(page, served: Served) -> None:
+    add(page, PERSON)
+    page.locator("#prompt textarea").fill("a very private wish")
+    set_steps(page, 2)
+    make(page)
+    wait_done(page)
+    photo = PERSON.read_bytes()
+    deadline = time.monotonic() + 10
+    kept = [path for path in served.files.rglob("*") if path.is_file() and path.read_bytes() == photo]
+    while kept and time.monotonic() < deadline:
+        time.sleep(0.2)
+        kept = [path for path in kept if path.exists()]
+    assert kept == [], "the uploaded file is gone once it was read"
+    log = served.log.read_text()
+    assert "private wish" not in log
+    assert "Traceback" not in log
+
+
+def test_helpers_of_the_page_are_no_api(served: Served, page) -> None:
+    described = page.request.get(f"{served.address}/gradio_api/info").json()
+    assert described["named_endpoints"] == {}
+    assert described["unnamed_endpoints"] == {}
+
+
+def test_files_of_others_are_refused(served: Served, page) -> None:
+    for path in (str(Path(__file__)), "/etc/passwd", f"{served.files}/log.txt"):
+        assert page.request.get(f"{served.address}/gradio_api/file={path}").status in (403, 404)
+
+
+CONTRAST = """() => {
+  const parse = (colour) => (colour.match(/[\\d.]+/g) || []).map(Number);
+  const linear = v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => [r, g, b].map(v => linear(v / 255))
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = (node) => {
+    for (let at = node; at; at = at.parentElement) {
+      const style = getComputedStyle(at);
+      if (style.backgroundImage !== 'none') return null;
+      const colour = parse(style.backgroundColor);
+      if (colour.length === 3 || colour[3] === 1) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const faint = [];
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walk.nextNode()) {
+    const node = walk.currentNode.parentElement;
+    const style = getComputedStyle(node);
+    if (!walk.currentNode.textContent.trim()) continue;
+    if (!node.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue;
+    if (node.closest('.unseen, .sr-only, script, style') || parseFloat(style.fontSize) === 0) continue;
+    const back = ground(node);
+    if (!back) continue;
+    const pair = [light(parse(style.color)), light(back)].sort((a, b) => b - a);
+    const ratio = (pair[0] + 0.05) / (pair[1] + 0.05);
+    if (ratio < 4.5) faint.push(`${walk.currentNode.textContent.trim().slice(0, 40)}: ${ratio.toFixed(2)}`);
+  }
+  return faint;
+}"""

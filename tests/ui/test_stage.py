@@ -1,0 +1,113 @@
+"""The states of the stage, and that nothing a visitor typed becomes part of the page's code."""
+
+import html
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from errors import NoFaceFound
+from face.face import Face
+from face.keypoints import view_keypoints
+from ui import stage
+from ui.session import Photo, Result, Session
+from ui.who import coach_html, pose_coach_html
+from ui.wording import progress_line, seconds
+
+NASTY = '<img src=x onerror="alert(1)">`${alert(2)}`'
+
+
+def photo(faces: int) -> Photo:
+    image = Image.new("RGB", (200, 100))
+    found = tuple(
+        Face(
+            embedding=np.ones(512, np.float32),
+            keypoints=view_keypoints("front", image.size),
+            box=np.array([10 + 90 * number, 10, 90 + 90 * number, 90], np.float32),
+            det_score=0.9,
+            size=image.size,
+        )
+        for number in range(faces)
+    )
+    return Photo(image, "data:,", found)
+
+
+def result(**changes) -> Result:
+    values = {
+        "path": Path("/files/results/abc/a b.png"),
+        "size": (128, 160),
+        "seed": 7,
+        "identity": 0.61,
+        "keypoint_error": 0.08,
+        "seconds": 3.4,
+        "settings": {"adapter_scale": 0.8, "identity_net_scale": 0.8},
+        "thumbnail": "data:,t",
+        "reference": "data:,r",
+        "reports": (),
+        "notes": (),
+    }
+    return Result(**{**values, **changes})
+
+
+def test_done_shows_picture_numbers_and_strip() -> None:
+    session = Session(results=[result(seed=1), result(seed=2, identity=None, keypoint_error=None)], selected=0)
+    assert 'src="gradio_api/file=/files/results/abc/a%20b.png"' in stage.done(session)
+    words = re.sub("<[^>]+>", " ", stage.facts(session))
+    assert "strong 0.61" in words and "seed  1" in words and "kept" in words
+    strip = stage.strip(session)
+    assert strip.count("<button") == 2
+    assert strip.index("seed 2") < strip.index("seed 1"), "newest first"
+    assert "not measurable" in strip
+
+
+def test_comparing_lays_the_photo_over_the_result() -> None:
+    session = Session(results=[result()], comparing=True)
+    assert 'class="before" src="data:,r"' in stage.done(session)
+    assert 'type="range"' in stage.done(session)
+
+
+def test_a_low_likeness_comes_with_a_reason_and_a_button() -> None:
+    shown = stage.facts(Session(results=[result(identity=0.1, settings={"adapter_scale": 0.3})]))
+    assert 'data-act="advice"' in shown
+
+
+def test_a_failure_says_what_to_do_and_shows_what_was_seen() -> None:
+    error = NoFaceFound("No face was found in the photo.", field="photos", cure="Take another one.")
+    shown = stage.failed(error, [photo(0), photo(2)], None)
+    assert "No face was found" in shown and "Take another one." in shown
+    assert "no face seen" in shown and "2 faces seen" in shown
+    assert "are kept" in shown
+
+
+def test_an_unforeseen_failure_shows_nothing_of_its_insides() -> None:
+    assert "secret" not in stage.failed(ValueError("secret"), [], None)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        stage.facts(Session(results=[result(notes=(NASTY,))])),
+        stage.failed(NoFaceFound(NASTY, cure=NASTY), [], None),
+    ],
+)
+def test_words_stay_words(shown: str) -> None:
+    assert "<img" not in shown
+    assert html.escape(NASTY) in shown
+
+
+def test_each_face_of_a_group_is_a_button() -> None:
+    group = photo(3)
+    group.choice = 1
+    shown = coach_html(Session(photos=[photo(1), group]), loading=False)
+    assert shown.count('data-act="face"') == 3
+    assert re.findall(r'aria-pressed="(\w+)"', shown) == ["false", "true", "false"]
+    assert 'aria-label="Face 2 of 3 in photo B"' in shown
+    assert 'data-photo="pose"' in pose_coach_html(group)
+
+
+def test_progress_is_told_in_words() -> None:
+    assert progress_line("denoising", 12, 30, 4.2) == "step 12 of 30 · 4 s left"
+    assert progress_line("waiting", 1, 0, None) == "1 request before yours"
+    assert seconds(80) == "1 min 20 s"
