@@ -17,7 +17,7 @@ from torch import nn
 from ip_adapter.checkpoint import check_adapter_state, load_adapter_state
 from style_presets import STYLES, apply_style
 from training.miniature import bundle, noise, prepared
-from training.miniature.adapter import AdapterStage, adapter_state
+from training.miniature.adapter import AdapterStage, adapter_state, split_weights
 from training.miniature.base import BaseStage, new_unet
 from training.miniature.codec import Components, DecoderStage, EncoderStage, new_autoencoder, signal_to_noise
 from training.miniature.dataset import Drawings, draw
@@ -60,9 +60,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     tokenizer = prepared.prepare_base(pictures, components, folder / "prepared")
     made = World(folder, pictures, references)
     save_file(train(made.base, Plan(steps=3, batch=4), folder / "base"), folder / "base.safetensors")
-    prepared.prepare_adapter(
-        pictures, references, tokenizer, folder / "base.safetensors", folder / "prepared", recogniser=Recogniser()
-    )
+    prepared.prepare_faces(pictures, references, folder / "prepared", recogniser=Recogniser())
+    prepared.prepare_texts(pictures, tokenizer, folder / "base.safetensors", folder / "prepared")
     return made
 
 
@@ -223,6 +222,23 @@ def test_adapter_leaves_the_base_alone(world: World, tmp_path: Path) -> None:
     _stopped_after(stage, plan, tmp_path / "halfway", 1)
     resumed = train(stage, plan, tmp_path / "halfway")
     assert all(torch.equal(resumed[name], learnt[name]) for name in learnt)
+
+
+def test_joint_stage_trains_the_base_and_hands_on(world: World, tmp_path: Path) -> None:
+    stage = replace(world.adapter, joint=True)
+    weights = train(stage, Plan(steps=3, batch=4, warmup=1), tmp_path / "joint")
+    unet, face = split_weights(weights)
+    stored = load_file(world.folder / "base.safetensors")
+    assert set(unet) == {name for name in stored if name.startswith("unet.")}
+    assert any(not torch.equal(unet[name], stored[name]) for name in unet)
+    words = {name: value for name, value in stored.items() if name.startswith("text_")}
+    save_file(words | unet, tmp_path / "joint.safetensors")
+    save_file(face, tmp_path / "face.safetensors")
+    next_stage = replace(world.adapter, base=tmp_path / "joint.safetensors", start=tmp_path / "face.safetensors")
+    built = next_stage.build()
+    assert set(trained(built)) == set(face)
+    for name, value in built.state_dict().items():
+        assert torch.equal(value, weights[name]), name
 
 
 def test_bundle_is_what_was_trained(world: World, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """The miniature from nothing, one command a stage: ``python -m training.miniature STAGE --data DIR --out DIR``.
 
 Every stage goes on where its last checkpoint stands. The order is ``data``, ``face``, ``codec``, ``text``, ``base``,
-``adapter``, ``bundle``; ``all`` runs it.
+``joint``, ``adapter``, ``bundle``; ``all`` runs it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from training.miniature import adapter as adapters
 from training.miniature import base as bases
@@ -30,7 +30,8 @@ LIMITS = {"yaw": 35.0, "pitch": 16.0, "roll": 18.0, "face_size": (0.55, 0.75), "
 PICTURE_STYLES = (0.40, 0.15, 0.09, 0.12, 0.07, 0.08, 0.09)  # in the order of shot.STYLES
 REFERENCE_STYLES = (0.76, 0.08, 0.04, 0.04, 0.02, 0.02, 0.04)
 # Minutes on two cores that the shipped bundle was given.
-MINUTES = {"decoder": 11.0, "encoder": 3.0, "base": 42.0, "adapter": 44.0}
+MINUTES = {"decoder": 11.0, "encoder": 3.0, "base": 38.0, "joint": 30.0, "adapter": 21.0}
+MUON = 1.3e-3  # rate of matrices
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 Data = Annotated[Path, typer.Option(help="Folder of the drawings.")]
@@ -84,8 +85,8 @@ def codec(
         (codecs.EncoderStage(pictures, components, seed), share),
     ):
         plan = _plan(
-            stage.name, steps, minutes * part if minutes else None, workers=workers, batch=batch, lr=2e-3, hold=0.3,
-            ema=0.998, weight_decay=0.0,
+            stage.name, steps, minutes * part if minutes else None, workers=workers, batch=batch, lr=2e-3,
+            muon=3 * MUON, hold=0.3, warmup=30, ema=0.998, weight_decay=0.0,
         )  # fmt: skip
         loop.train(stage, plan, out / stage.name, log=out / f"{stage.name}.log")
 
@@ -99,7 +100,7 @@ def text(data: Data, out: Out, seed: Seed = 0) -> None:
 @app.command("base")
 def base(
     data: Data, out: Out, seed: Seed = 0, minutes: Minutes = None, steps: Steps = None, workers: Workers = 2,
-    batch: Batch = 48, muon: float = 0.0,
+    batch: Batch = 32, muon: float = MUON,
 ) -> None:  # fmt: skip
     """Train the text-to-image base and its text encoders."""
     stage = bases.BaseStage(out / "prepared", len(load_tokenizer(out / "prepared" / "tokenizer")), seed)
@@ -107,20 +108,43 @@ def base(
     save_file(loop.train(stage, plan, out / "base", log=out / "base.log"), out / "base.safetensors")
 
 
+@app.command("joint")
+def joint(
+    data: Data, out: Out, seed: Seed = 0, minutes: Minutes = None, steps: Steps = None, workers: Workers = 2,
+    batch: Batch = 32, muon: float = MUON, pack: Path = PACK,
+) -> None:  # fmt: skip
+    """Go on training the base's UNet together with resampler, face attention and IdentityNet."""
+    _prepare_faces_and_texts(data, out, seed, pack)
+    stage = adapters.AdapterStage(out / "prepared", out / "base.safetensors", joint=True, seed=seed, name="joint")
+    plan = _plan("joint", steps, minutes, workers=workers, batch=batch, muon=muon, warmup=60, floor=0.3)
+    unet, face = adapters.split_weights(loop.train(stage, plan, out / "joint", log=out / "joint.log"))
+    words = {k: v for k, v in load_file(out / "base.safetensors").items() if k.startswith("text_")}
+    save_file(face, out / "face.safetensors")
+    save_file(words | unet, out / "joint.safetensors")
+
+
 @app.command("adapter")
 def adapter(
     data: Data, out: Out, seed: Seed = 0, minutes: Minutes = None, steps: Steps = None, workers: Workers = 2,
-    batch: Batch = 48, muon: float = 0.0, lr: float = 1.8e-3, pack: Path = PACK,
+    batch: Batch = 32, muon: float = MUON, pack: Path = PACK,
 ) -> None:  # fmt: skip
     """Train resampler, face attention and IdentityNet on the frozen base."""
-    if not (out / "prepared" / "references.npy").exists():
-        prepared.prepare_adapter(
-            load(data / "pictures"), load(data / "references"), load_tokenizer(out / "prepared" / "tokenizer"),
-            out / "base.safetensors", out / "prepared", recogniser=Recogniser(pack), seed=seed,
-        )  # fmt: skip
-    stage = adapters.AdapterStage(out / "prepared", out / "base.safetensors", seed)
-    plan = _plan("adapter", steps, minutes, workers=workers, batch=batch, muon=muon, lr=lr)
+    _prepare_faces_and_texts(data, out, seed, pack)
+    start = out / "face.safetensors"
+    stage = adapters.AdapterStage(
+        out / "prepared", bundles.base_file(out), start=start if start.exists() else None, seed=seed + 1
+    )
+    plan = _plan("adapter", steps, minutes, workers=workers, batch=batch, muon=muon, warmup=30, hold=0.2)
     loop.train(stage, plan, out / "adapter", log=out / "adapter.log")
+
+
+def _prepare_faces_and_texts(data: Path, out: Path, seed: int, pack: Path) -> None:
+    folder, pictures = out / "prepared", load(data / "pictures")
+    if not (folder / "references.npy").exists():
+        prepared.prepare_faces(pictures, load(data / "references"), folder, recogniser=Recogniser(pack), seed=seed)
+    if not (folder / "texts.npy").exists():
+        tokenizer = load_tokenizer(folder / "tokenizer")
+        prepared.prepare_texts(pictures, tokenizer, out / "base.safetensors", folder, seed=seed)
 
 
 @app.command("bundle")
@@ -137,6 +161,7 @@ def everything(data: Data, out: Out, seed: Seed = 0, to: Path = ASSETS) -> None:
     codec(data, out, seed)
     text(data, out, seed)
     base(data, out, seed)
+    joint(data, out, seed)
     adapter(data, out, seed)
     bundle(out, to)
 

@@ -1,4 +1,4 @@
-"""Where a face enters: resampler, face attention and IdentityNet learn while the base stays as it is."""
+"""Where a face enters: resampler, face attention and IdentityNet learn, beside the base at first, then on it frozen."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ FACE_DROPPED = 0.03
 NET_OFF = 0.04
 ADAPTER_OFF = 0.02
 REGION_ON = 0.5
+TEXT_ALONE = 0.15
 
 
 def new_resampler(cross: int = CROSS) -> IPAdapterPlusImageProjection:
@@ -58,6 +59,7 @@ def new_identity_net(unet: UNet2DConditionModel) -> ControlNetModel:
 class FaceAttention(nn.Module):
     """Cross-attention to text plus, per sample, a scale times attention to face tokens (training only).
 
+    It starts as the base's own attention: keys as for text, values zero.
     Plain products instead of scaled_dot_product_attention, whose backward pass is slow on the CPU.
     """
 
@@ -68,7 +70,7 @@ class FaceAttention(nn.Module):
         self.to_v_ip = nn.Linear(cross, inner, bias=False)
         with torch.no_grad():
             self.to_k_ip.weight.copy_(attention.to_k.weight)  # type: ignore[union-attr]
-            self.to_v_ip.weight.copy_(attention.to_v.weight)  # type: ignore[union-attr]
+            self.to_v_ip.weight.zero_()
 
     def __call__(
         self,
@@ -133,6 +135,7 @@ def predict(
     """
     added = {"text_embeds": pooled, "time_ids": time_ids(len(noisy))}
     tokens = network["resampler"](face[:, None])  # type: ignore[operator, index]
+    landmarks = landmarks.contiguous(memory_format=torch.channels_last)  # halves the time of its many pixels
     down, middle = network["identity_net"](  # type: ignore[operator, index]
         noisy, steps, tokens, landmarks, added_cond_kwargs=added, return_dict=False
     )
@@ -142,6 +145,12 @@ def predict(
         down_block_additional_residuals=[part * scales.net[part.shape[-1]] for part in down],
         mid_block_additional_residual=middle * scales.net[middle.shape[-1]],
     ).sample  # fmt: skip
+
+
+def split_weights(weights: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Weights of a joint stage, apart: the base's UNet, and what a face needs."""
+    face = {k: v for k, v in weights.items() if not k.startswith("unet.") or "_ip." in k}
+    return {k: v for k, v in weights.items() if k not in face}, face
 
 
 def adapter_state(weights: dict[str, torch.Tensor], unet: UNet2DConditionModel) -> dict[str, torch.Tensor]:
@@ -170,7 +179,7 @@ def adapter_state(weights: dict[str, torch.Tensor], unet: UNet2DConditionModel) 
 
 @dataclass(frozen=True)
 class AdapterStage:
-    """Latents from noise, a caption, a face embedding and a landmark picture, on a frozen base.
+    """Latents from noise, a caption, a face embedding and a landmark picture.
 
     prepared: folder with ``latents.npy``, ``words.npy`` (texts, TOKENS, cross) and ``pooled.npy`` (texts, width)
     float16, ``texts.npy`` (n, variants) int32 rows of them, ``nothing.npy`` (m,) rows of unconditional texts,
@@ -178,10 +187,15 @@ class AdapterStage:
     ``embeddings.npy`` (r, 512) float32, and ``references.npy`` (people, k) int32: rows of embeddings of each person,
     -1 where there are fewer.
     base: safetensors of the base's weights by parameter name (``unet.NAME``).
+    start: safetensors of an earlier stage's other weights; without it the parts start from the base.
+    joint: the base's UNet learns too, and a share of the samples has text alone so that it stays a base; otherwise it
+    is frozen.
     """
 
     prepared: Path
     base: Path
+    start: Path | None = None
+    joint: bool = False
     seed: int = 0
     blocks: tuple[int, ...] = BLOCKS
     name: str = "adapter"
@@ -192,11 +206,16 @@ class AdapterStage:
         unet = new_unet(self.blocks, channels)
         stored = load_file(self.base)
         unet.load_state_dict({k.removeprefix("unet."): v for k, v in stored.items() if k.startswith("unet.")})
-        unet.requires_grad_(False)
+        unet.requires_grad_(self.joint)
         net = new_identity_net(unet).requires_grad_(True)
         net.set_attn_processor(AttnProcessor())
         install_face_attention(unet)
-        return nn.ModuleDict({"unet": unet, "identity_net": net, "resampler": new_resampler()}).train()
+        network = nn.ModuleDict({"unet": unet, "identity_net": net, "resampler": new_resampler()}).train()
+        if self.start is not None:
+            loaded = network.load_state_dict(load_file(self.start), strict=False)
+            if loaded.unexpected_keys:
+                raise ValueError(f"{self.start.name} holds other weights: {loaded.unexpected_keys[:4]}")
+        return network
 
     by_muon = staticmethod(by_muon)
 
@@ -207,8 +226,13 @@ class AdapterStage:
         steps = timesteps(batch, random)
         noisy, wanted = noised(latents, noise, steps)
         chance = torch.rand(batch, generator=random)
+        alone = torch.rand(batch, generator=random) < (TEXT_ALONE if self.joint else 0.0)
         scales = FaceScales.of(
-            (chance >= NET_OFF).float(), (chance < 1 - ADAPTER_OFF).float(), region, latents.shape[-1], len(self.blocks)
+            ((chance >= NET_OFF) & ~alone).float(),
+            ((chance < 1 - ADAPTER_OFF) & ~alone).float(),
+            region,
+            latents.shape[-1],
+            len(self.blocks),
         )
         with torch.autocast("cpu", torch.bfloat16):
             made = predict(network, noisy, steps, words, pooled, face, landmarks, scales)

@@ -7,16 +7,15 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionModel
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import CLIPTokenizer
 
-from training.miniature.adapter import AdapterStage, adapter_state, new_identity_net
+from training.miniature.adapter import AdapterStage, adapter_state, new_identity_net, split_weights
 from training.miniature.base import BLOCKS, BaseStage, new_unet
 from training.miniature.codec import Components, assembled, new_autoencoder
 from training.miniature.loop import averaged_weights, trained
 from training.miniature.noise import new_scheduler
 from training.miniature.text import load_tokenizer, new_text_encoders
-from weights.bundle import write_sums
 
 
 def save_base(
@@ -67,17 +66,29 @@ def write(out: Path, to: Path) -> None:
         if (out / name / "checkpoint").exists():
             halves |= averaged_weights(out / name)
     autoencoder = assembled(new_autoencoder(channels).state_dict() | halves, channels)
-    base = BaseStage(out / "prepared", len(tokenizer))
-    weights = averaged_weights(out / "base") if (out / "base" / "checkpoint").exists() else _untrained(base)
+    weights, learnt = newest(out)
     to.mkdir(parents=True, exist_ok=True)
     unet = save_base(to / "base", weights=weights, autoencoder=autoencoder, tokenizer=tokenizer, blocks=BLOCKS)
-    if (out / "adapter" / "checkpoint").exists():
-        learnt = averaged_weights(out / "adapter")
-    else:
-        save_file({name: v.contiguous() for name, v in weights.items()}, out / "base.safetensors")
-        learnt = _untrained(AdapterStage(out / "prepared", out / "base.safetensors"))
     save_adapter_parts(to, weights=learnt, unet=unet)
-    write_sums(to)
+
+
+def newest(out: Path) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """The newest weights of a run: the base's (UNet and text encoders), and those that a face needs."""
+    if (out / "adapter" / "checkpoint").exists():
+        return load_file(base_file(out)), averaged_weights(out / "adapter")
+    if (out / "joint" / "checkpoint").exists():
+        unet, face = split_weights(averaged_weights(out / "joint"))
+        return load_file(out / "base.safetensors") | unet, face
+    base = BaseStage(out / "prepared", len(load_tokenizer(out / "prepared" / "tokenizer")))
+    weights = averaged_weights(out / "base") if (out / "base" / "checkpoint").exists() else _untrained(base)
+    save_file({name: value.contiguous() for name, value in weights.items()}, out / "base.safetensors")
+    return weights, _untrained(AdapterStage(out / "prepared", out / "base.safetensors"))
+
+
+def base_file(out: Path) -> Path:
+    """The base that the adapter is trained on: after the joint stage where there was one."""
+    joint = out / "joint.safetensors"
+    return joint if joint.exists() else out / "base.safetensors"
 
 
 def _untrained(stage: BaseStage | AdapterStage) -> dict[str, torch.Tensor]:

@@ -20,9 +20,9 @@ from training.miniature.loop import generator
 
 SIDE = 128
 PATCH = 16
-CHANNELS = 40
+CHANNELS = 24
 BLOCKS = (8, 24, 48, 96, 160)
-LATENT_NOISE = 0.08
+LATENT_NOISE = 0.2  # the decoder meets latents with noise of a deviation from 0 to this one
 LOG_VARIANCE = -8.0
 
 
@@ -108,6 +108,10 @@ def new_autoencoder(channels: int = CHANNELS, blocks: tuple[int, ...] = BLOCKS, 
     return vae
 
 
+def _by_muon(name: str, parameter: nn.Parameter) -> bool:
+    return parameter.ndim == 4 and min(parameter.shape[:2]) >= 16 and "conv_in" not in name
+
+
 @dataclass(frozen=True)
 class DecoderStage:
     """Latents with a little noise to pictures: L1 on colours and on their differences to the neighbours."""
@@ -118,6 +122,8 @@ class DecoderStage:
     blocks: tuple[int, ...] = BLOCKS
     name: str = "decoder"
 
+    by_muon = staticmethod(_by_muon)
+
     def build(self) -> nn.Module:
         torch.manual_seed(self.seed)
         channels = len(Components.load(self.components).deviation)
@@ -126,9 +132,11 @@ class DecoderStage:
 
     def loss(self, network: nn.Module, step: int, rank: int, batch: int) -> torch.Tensor:
         pictures, latents = _draw(self, step, rank, batch)
-        noise = torch.randn(latents.shape, generator=generator(self.seed, step, rank, 2))
+        random = generator(self.seed, step, rank, 2)
+        amount = LATENT_NOISE * torch.rand(batch, 1, 1, 1, generator=random)
+        noisy = latents + amount * torch.randn(latents.shape, generator=random)
         with torch.autocast("cpu", torch.bfloat16):
-            made = network["decoder"](network["post_quant_conv"](latents + LATENT_NOISE * noise)).float()  # type: ignore[operator, index]
+            made = network["decoder"](network["post_quant_conv"](noisy)).float()  # type: ignore[operator, index]
         error = made - pictures
         across, down = error.diff(dim=3), error.diff(dim=2)
         return error.abs().mean() + 0.5 * (across.abs().mean() + down.abs().mean())
@@ -143,6 +151,8 @@ class EncoderStage:
     seed: int = 0
     blocks: tuple[int, ...] = BLOCKS
     name: str = "encoder"
+
+    by_muon = staticmethod(_by_muon)
 
     def build(self) -> nn.Module:
         torch.manual_seed(self.seed + 1)

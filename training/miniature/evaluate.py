@@ -79,9 +79,7 @@ def identity(references: np.ndarray, made: np.ndarray) -> dict[str, float]:
 
 def load_pipeline(bundle: Path) -> StableDiffusionXLInstantIDPipeline:
     net = ControlNetModel.from_pretrained(bundle / "ControlNetModel", dtype=torch.float32)
-    pipeline = StableDiffusionXLInstantIDPipeline.from_pretrained(
-        bundle / "base", controlnet=net, dtype=torch.float32
-    )
+    pipeline = StableDiffusionXLInstantIDPipeline.from_pretrained(bundle / "base", controlnet=net, dtype=torch.float32)
     pipeline.load_ip_adapter_instantid(bundle)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline

@@ -19,7 +19,7 @@ from training.miniature.face_pack import Recogniser
 from training.miniature.text import encode, new_text_encoders, tokenised, train_tokenizer
 
 KEYPOINT_BASE = 1024  # side at which the official landmark drawing is drawn
-IDENTITY_CAPTIONS = 0.12  # share of captions that name the person's features while the adapter learns
+IDENTITY_CAPTIONS = 0.2  # share of captions that name the person's features while the adapter learns
 REFERENCE_JITTER = 0.025  # of the distance between the eyes, as a detector would err
 _FITTED = 4000
 _PART = 256
@@ -53,16 +53,13 @@ def _write_latents(drawings: Drawings, components: Components, folder: Path) -> 
     np.save(folder / "latents.npy", np.concatenate(parts))
 
 
-def prepare_adapter(
-    drawings: Drawings, references: Drawings, tokenizer: CLIPTokenizer, base: Path, folder: Path, *,
-    recogniser: Recogniser | None = None, seed: int = 0,
-) -> None:  # fmt: skip
-    """The files of AdapterStage beside those of BaseStage.
+def prepare_faces(
+    drawings: Drawings, references: Drawings, folder: Path, *, recogniser: Recogniser, seed: int = 0
+) -> None:
+    """What AdapterStage reads of faces: landmark pictures and regions of the wanted, embeddings of the given.
 
-    base: safetensors of the trained base. references: other pictures of the same people, not trained on as pictures.
+    references: other pictures of the same people, not trained on as pictures.
     """
-    rng = np.random.default_rng([seed, 1])
-    _write_texts(drawings, tokenizer, base, folder, rng)
     side = drawings.images.shape[1]
     landmarks = np.lib.format.open_memmap(folder / "landmarks.npy", "w+", np.uint8, drawings.images.shape)
     regions = np.lib.format.open_memmap(folder / "regions.npy", "w+", np.uint8, drawings.images.shape[:3])
@@ -72,12 +69,12 @@ def prepare_adapter(
     landmarks.flush()
     regions.flush()
 
+    rng = np.random.default_rng([seed, 1])
     numbers = {int(person): number for number, person in enumerate(np.unique(drawings.people))}
     np.save(folder / "people.npy", np.array([numbers[int(person)] for person in drawings.people], np.int32))
     eyes = np.linalg.norm(references.keypoints[:, 0] - references.keypoints[:, 1], axis=1)[:, None, None]
     points = references.keypoints + rng.normal(0, REFERENCE_JITTER, references.keypoints.shape) * eyes
-    embeddings = (recogniser or Recogniser()).embed_faces(references.images, points.astype(np.float32))
-    np.save(folder / "embeddings.npy", embeddings)
+    np.save(folder / "embeddings.npy", recogniser.embed_faces(references.images, points.astype(np.float32)))
     owned: list[list[int]] = [[] for _ in numbers]
     for row, person in enumerate(references.people):
         if int(person) in numbers:
@@ -91,9 +88,12 @@ def prepare_adapter(
 
 
 @torch.inference_mode()
-def _write_texts(
-    drawings: Drawings, tokenizer: CLIPTokenizer, base: Path, folder: Path, rng: np.random.Generator
-) -> None:
+def prepare_texts(drawings: Drawings, tokenizer: CLIPTokenizer, base: Path, folder: Path, *, seed: int = 0) -> None:
+    """What AdapterStage reads of captions: the states that the trained base's text encoders give them.
+
+    base: safetensors of the base's weights by parameter name.
+    """
+    rng = np.random.default_rng([seed, 2])
     stored = load_file(base)
     first, second = new_text_encoders(len(tokenizer))
     for prefix, module in (("text_encoder.", first), ("text_encoder_2.", second)):

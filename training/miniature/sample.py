@@ -11,6 +11,7 @@ from torch import nn
 
 from training.miniature.adapter import EMBEDDING, AdapterStage, FaceScales, predict
 from training.miniature.base import BLOCKS, BaseStage, time_ids
+from training.miniature.bundle import newest
 from training.miniature.codec import PATCH, SIDE, Components, assembled, new_autoencoder
 from training.miniature.loop import averaged_weights
 from training.miniature.noise import new_scheduler
@@ -23,15 +24,17 @@ class Sampler:
     def __init__(self, out: Path) -> None:
         self.tokenizer = load_tokenizer(out / "prepared" / "tokenizer")
         self.components = Components.load(out / "components.npz")
+        weights, face = newest(out)
         base = BaseStage(out / "prepared", len(self.tokenizer))
         network = base.build()
-        network.load_state_dict(averaged_weights(out / "base"))
+        network.load_state_dict(weights)
         self.text_encoders = network["text_encoder"].eval(), network["text_encoder_2"].eval()  # type: ignore[index]
         self.network: nn.Module = network
-        self.faces = (out / "adapter" / "checkpoint").exists()
+        self.faces = any((out / name / "checkpoint").exists() for name in ("joint", "adapter"))
         if self.faces:
             self.network = AdapterStage(out / "prepared", out / "base.safetensors").build()
-            self.network.load_state_dict(averaged_weights(out / "adapter"), strict=False)
+            unet = {name: value for name, value in weights.items() if name.startswith("unet.")}
+            self.network.load_state_dict(unet | face)
         self.network.eval()
         self.decoder = None
         if (out / "decoder" / "checkpoint").exists():
