@@ -100,7 +100,9 @@ def export(net: FaceDetector, pack: Path) -> Path:
     axes = {name: {0: f"cells_{name}"} for name in names}
     axes["input.1"] = {2: "height", 3: "width"}
     form = InsightfaceForm(copy.deepcopy(net).to(memory_format=torch.contiguous_format))  # type: ignore[call-overload]
-    export_onnx(form, torch.zeros(1, 3, DET_SIZE, DET_SIZE), path, input_name="input.1", output_names=names, dynamic_axes=axes)
+    export_onnx(
+        form, torch.zeros(1, 3, DET_SIZE, DET_SIZE), path, input_name="input.1", output_names=names, dynamic_axes=axes
+    )
     return path
 
 

@@ -202,7 +202,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True, help="folder for drawings, checkpoint and rec.onnx")
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=1600)
     parser.add_argument("--batch", type=int, default=96)
     parser.add_argument("--every", type=int, default=150, help="steps between checkpoints")
     parser.add_argument("--data", type=Path, help="folder for the drawings (default: inside --out)")
