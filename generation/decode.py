@@ -26,7 +26,7 @@ def decode(pipeline: Any, latents: torch.Tensor) -> list[Image.Image]:
     if not torch.isfinite(latents).all():
         raise BrokenPicture(
             "The networks lost the picture: their numbers left the range of their precision.",
-            cure="Lower guidance and the two strengths, leave LoRAs out, or run with --dtype float32.",
+            cure="Lower guidance and the two strengths, leave LoRAs out, or set INSTANTID_DTYPE=float32.",
         )
     pictures = to_pictures(pipeline, latents)
     if pictures is None and pipeline.vae.dtype != torch.float32:

@@ -1,6 +1,7 @@
 """The engine's laws: same wish, same picture, whoever else asked before, beside or in between."""
 
 import copy
+import gc
 import threading
 
 import numpy as np
@@ -37,15 +38,8 @@ def wishes():
 
 
 @pytest.fixture(scope="module")
-def alone(shared_engine, wishes, photo_of_module):
-    return [pixels(run(shared_engine, photos=(photo_of_module,), **wish)) for wish in wishes]
-
-
-@pytest.fixture(scope="module")
-def photo_of_module():
-    from PIL import Image
-
-    return Image.fromarray(np.random.default_rng(5).integers(0, 256, (80, 80, 3), np.uint8))
+def alone(engine, wishes, photo):
+    return [pixels(run(engine, photos=(photo,), **wish)) for wish in wishes]
 
 
 def test_the_wishes_give_different_pictures(alone):
@@ -173,9 +167,9 @@ def test_the_result_says_how_it_was_made(engine, photo):
     assert result.seconds > 0
 
 
-def test_no_face_in_the_picture_is_not_measurable(engine, photo):
+def test_no_face_in_the_picture_is_not_measurable(engine, photo, monkeypatch):
     prepared = engine.prepare(GenerationRequest(photos=(photo,), seed=4))
-    engine.analyzer.blind = True
+    monkeypatch.setattr(engine.analyzer, "blind", True)
     *_, result = engine.generate(prepared)
     assert result.images[0].identity is None
     assert result.images[0].keypoint_error is None
@@ -256,3 +250,15 @@ def test_refused_before_anything_runs(engine, photo, unet_calls):
         run(engine, photos=(photo,), steps=0)
     assert told.value.field == "steps"
     assert not unet_calls
+
+
+def test_no_tensor_of_a_request_stays_alive(engine, wishes, photo):
+    def tensors():
+        gc.collect()
+        return sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects())
+
+    run(engine, photos=(photo,), seed=1)
+    before = tensors()
+    for wish in wishes:
+        run(engine, photos=(photo,), **wish)
+    assert tensors() == before

@@ -1,0 +1,127 @@
+"""`cli.py generate`: pictures on disk, a line or one JSON object on stdout, exit code 2 and one line when refused."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import cli
+from outputs.metadata import read_settings
+
+
+@pytest.fixture
+def command(engine, tiny_profile, photo, tmp_path, monkeypatch, capsys):
+    """Runs the command line in a folder with a photo; returns exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "load_engine", lambda profile, settings: engine)
+    monkeypatch.setattr(cli, "pick_profile", lambda name: tiny_profile)
+    photo.save("face.png")
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["cli.py", "generate", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        told = capsys.readouterr()
+        return ended.value.code or 0, told.out, told.err
+
+    return run
+
+
+def pixels(path):
+    with Image.open(path) as picture:
+        return np.asarray(picture)
+
+
+def test_a_picture_is_made_and_made_again(command):
+    wish = (
+        "--face",
+        "face.png",
+        "--prompt",
+        "a cook",
+        "--style",
+        "Mars",
+        "--view",
+        "front",
+        "--size",
+        "64x80",
+        "--json",
+    )
+    code, out, err = command(*wish, "--seed", "5", "--scheduler", "Euler a", "--identity-strength", "0.5")
+    assert code == 0, err
+    told = json.loads(out)
+    assert told["images"][0]["file"] == "out.png"
+    assert told["images"][0]["seed"] == 5
+    assert told["images"][0]["keypoint_error"] is not None
+    assert told["profile"] == "tiny"
+    assert told["settings"]["identity_net_scale"] == 0.5
+    assert pixels("out.png").shape == (80, 64, 3)
+    assert read_settings("out.png")["styled_prompt"] == told["settings"]["styled_prompt"]
+    code, _, err = command("--face", "face.png", "--like", "out.png", "--out", "again.png")
+    assert code == 0, err
+    assert np.array_equal(pixels("again.png"), pixels("out.png"))
+    assert command("--face", "face.png", "--like", "out.png", "--seed", "6", "--out", "other.png")[0] == 0
+    assert not np.array_equal(pixels("other.png"), pixels("out.png"))
+
+
+def test_a_pose_picture_is_not_needed_to_make_it_again(command):
+    wide = Image.fromarray(np.random.default_rng(1).integers(0, 256, (70, 140, 3), np.uint8))
+    wide.save("pose.png")
+    assert command("--face", "face.png", "--pose", "pose.png", "--seed", "5")[0] == 0
+    assert command("--face", "face.png", "--like", "out.png", "--out", "again.png")[0] == 0
+    assert np.array_equal(pixels("again.png"), pixels("out.png"))
+    assert command("--face", "face.png", "--like", "out.png", "--view", "up", "--out", "up.png")[0] == 0
+    assert not np.array_equal(pixels("up.png"), pixels("out.png"))
+
+
+def test_several_pictures_are_numbered_and_nothing_is_overwritten(command, tmp_path):
+    code, out, err = command("--face", "face.png", "--face", "face.png", "--count", "2", "--seed", "1")
+    assert code == 0, err
+    assert out.splitlines()[0].startswith("out-1.png  seed 1, likeness ")
+    assert {path.name for path in tmp_path.glob("out*")} == {"out-1.png", "out-2.png"}
+    assert command("--face", "face.png", "--count", "2")[0] == 2
+    assert command("--face", "face.png", "--count", "2", "--overwrite")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--steps", "0"), "steps"),
+        (("--size", "big"), "896x1152"),
+        (("--size", "63000x64"), "width"),
+        (("--view", "sideways"), "view"),
+        (("--style", "nothing"), "style"),
+        (("--guidance", "nan"), "guidance"),
+        (("--pose", "face.png", "--view", "front"), "contradict"),
+        (("--out", "out.jpg"), ".png"),
+        (("--out", "nowhere/out.png"), "nowhere"),
+        (("--like", "face.png"), "no settings"),
+        (("--lora", "none.safetensors:0.5"), "none.safetensors"),
+        (("--face", "missing.png"), "missing.png"),
+    ],
+)
+def test_a_bad_option_is_one_line_and_exit_code_2(command, arguments, words):
+    code, out, err = command("--face", "face.png", *arguments)
+    assert code == 2
+    assert out == ""
+    assert len(err.strip().splitlines()) == 1
+    assert words in err
+
+
+def test_a_photo_without_a_face_is_one_line_and_exit_code_2(command, engine, monkeypatch):
+    monkeypatch.setattr(engine.analyzer, "blind", True)
+    code, _, err = command("--face", "face.png")
+    assert code == 2
+    assert err.strip().splitlines()[-1].startswith("error: No ")
+
+
+def test_weights_that_are_not_here_name_the_cure(photo, tmp_path, monkeypatch, capsys):
+    photo.save(tmp_path / "face.png")
+    arguments = ["--face", str(tmp_path / "face.png"), "--profile", "sdxl", "--models-dir", str(tmp_path / "models")]
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    monkeypatch.setattr(sys, "argv", ["cli.py", "generate", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert "python cli.py download --profile sdxl" in capsys.readouterr().err
