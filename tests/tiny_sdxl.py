@@ -74,13 +74,14 @@ def controlnet(name: str = "identity") -> ControlNetModel:
     return fill(ControlNetModel(conditioning_embedding_out_channels=(8, 8, 16, 16), **SHARED), name)
 
 
-def vae() -> AutoencoderKL:
+def vae(levels: int = 4, channels: int = 4) -> AutoencoderKL:
+    """Shrinks by 2 ** (levels - 1)."""
     return fill(
         cast(Any, AutoencoderKL)(
-            block_out_channels=(8, 8, 8, 8),
-            down_block_types=("DownEncoderBlock2D",) * 4,
-            up_block_types=("UpDecoderBlock2D",) * 4,
-            latent_channels=4,
+            block_out_channels=(8,) * levels,
+            down_block_types=("DownEncoderBlock2D",) * levels,
+            up_block_types=("UpDecoderBlock2D",) * levels,
+            latent_channels=channels,
             norm_num_groups=4,
             sample_size=64,
             scaling_factor=0.13025,
