@@ -15,7 +15,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("DIFFUSERS_DISABLE_REMOTE_CODE", "1")
 
 from errors import InstantIDError
-from generation.settings import Settings
+from generation.settings import Settings, on_zero_gpu
 from style_presets import STYLES, load_styles
 
 if TYPE_CHECKING:
@@ -47,8 +47,6 @@ def read_settings(arguments: list[str]) -> Settings:
 
 def build(settings: Settings, files: Path) -> tuple[gr.Blocks, EngineRoom]:
     """The page and the room whose weights it waits for. `files` is a folder that gradio serves."""
-    from ui.accelerator import on_zero_gpu
-
     if on_zero_gpu():
         import spaces  # noqa: F401  it patches torch and has to come before it
 
@@ -58,13 +56,12 @@ def build(settings: Settings, files: Path) -> tuple[gr.Blocks, EngineRoom]:
 
     styles = STYLES if settings.styles is None else load_styles(settings.styles)
     profile = pick_profile(settings.profile)
-    room = EngineRoom(lambda: load_engine(profile, settings))
+    room = EngineRoom(lambda told: load_engine(profile, settings, downloading=told))
     return build_page(room, profile, files, styles), room
 
 
 def launch(page: gr.Blocks, room: EngineRoom, settings: Settings) -> str:
     """Serves the page in a thread of its own and returns its address; then the weights are loaded."""
-    from ui.accelerator import on_zero_gpu
     from ui.theme import ICON, STYLE_SHEET, studio_theme
 
     # ZeroGPU takes over what is on the GPU when the page is launched. Elsewhere the page comes first.

@@ -8,28 +8,30 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from errors import RequestError, WeightsCorrupt
-from generation.settings import Settings
+from generation.settings import Settings, on_zero_gpu
 from style_presets import STYLES, load_styles
 from weights import bundle, lock
 from weights.registry import AUTO, PROFILES, Profile, Weight, choose_profile
-from weights.store import Store
+from weights.store import Progress, Store
 
 if TYPE_CHECKING:
     from generation.engine import Engine
     from generation.memory import Plan
 
 
-def load_engine(profile: str | Profile = AUTO, settings: Settings | None = None) -> Engine:
+def load_engine(
+    profile: str | Profile = AUTO, settings: Settings | None = None, *, downloading: Progress | None = None
+) -> Engine:
     """Load the weights of a profile and everything around them.
 
     Args:
         profile: a name in `weights.registry.PROFILES`, "auto", or a profile of one's own.
         settings: None reads the environment.
+        downloading: told (file, bytes there, bytes in all) while missing weights arrive; None downloads nothing.
 
     Raises:
         RequestError: no such profile or device.
@@ -39,6 +41,10 @@ def load_engine(profile: str | Profile = AUTO, settings: Settings | None = None)
     settings = settings or Settings.from_environment()
     chosen = profile if isinstance(profile, Profile) else pick_profile(profile)
     store = Store(settings.models_dir, settings.offline or None)
+    if downloading is not None:
+        for weight in chosen.weights:
+            if not store.status(weight).present:
+                store.fetch(weight, downloading)
     parts = {
         name: store.path(part)
         for name in ("base", "identity_net", "adapter", "face_pack", "vae")
@@ -75,7 +81,7 @@ def pick_profile(name: str = AUTO) -> Profile:
 
 def has_accelerator() -> bool:
     """Whether CUDA, MPS or a ZeroGPU is there."""
-    if os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "true"):
+    if on_zero_gpu():
         return True
     import torch
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from errors import OutOfMemory, RequestError
+from generation.settings import on_zero_gpu
 
 if TYPE_CHECKING:
     from weights.registry import Profile
@@ -63,6 +64,8 @@ def pick_device(wanted: str = "auto") -> str:
 
 def free_gib(device: str) -> float:
     """Memory that a new program could have, in GiB."""
+    if on_zero_gpu():  # no card can be asked before a call has borrowed one
+        return torch.cuda.get_device_properties(device).total_memory / GIB
     if device.startswith("cuda"):
         return torch.cuda.mem_get_info(torch.device(device))[0] / GIB
     if device == "mps":

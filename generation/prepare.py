@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from face.references import identify
 from PIL import Image
 
 from errors import RequestError
 from face.analyzer import pick_face
 from face.keypoints import carry_keypoints, draw_keypoints
 from face.photo import open_photo
+from face.references import identify
 from face.region import face_region
 from face.views import frontal_interocular, view_keypoints
 from generation.prompt import unread_note
@@ -21,9 +21,8 @@ from generation.request import GenerationRequest
 from style_presets import Style, apply_style
 
 if TYPE_CHECKING:
-    from face.references import Identity
-
     from face.analyzer import FaceAnalyzer
+    from face.references import Identity
     from weights.registry import Profile
 
 SMALL_FACE = 0.06

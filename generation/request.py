@@ -18,7 +18,6 @@ from style_presets import NO_STYLE, STYLES, Style
 
 if TYPE_CHECKING:
     from face.references import PhotoReport
-
     from weights.registry import Profile
 
 MAX_PHOTOS = 16

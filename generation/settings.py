@@ -13,6 +13,11 @@ from errors import RequestError
 PREFIX = "INSTANTID_"
 
 
+def on_zero_gpu() -> bool:
+    """Whether this is a Space whose GPU is lent for the length of a call."""
+    return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "true")
+
+
 @dataclass(frozen=True)
 class Settings:
     """Everything that is decided before the first request.

@@ -56,7 +56,7 @@ def room_of(module: str) -> str:
 
 
 def sources() -> list[Path]:
-    listed = [path for path in ROOT.glob("*.py")]
+    listed = list(ROOT.glob("*.py"))
     for room in FLOORS:
         listed += (ROOT / room).rglob("*.py") if (ROOT / room).is_dir() else []
     return sorted(listed)

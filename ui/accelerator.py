@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
+
+from generation.settings import on_zero_gpu
 
 if TYPE_CHECKING:
     from generation.prepare import Prepared
@@ -19,10 +20,6 @@ Generate = Callable[["Prepared", threading.Event], Iterator["Progress | Generati
 SECONDS_PER_STEP_AND_MEGAPIXEL = 0.2
 SECONDS_AROUND_A_PICTURE = 3.0
 SECONDS_AROUND_A_RUN = 8.0
-
-
-def on_zero_gpu() -> bool:
-    return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "true")
 
 
 def seconds_needed(prepared: Prepared) -> int:

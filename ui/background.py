@@ -11,6 +11,7 @@ from errors import InstantIDError, WeightsError
 
 if TYPE_CHECKING:
     from generation.engine import Engine
+    from weights.store import Progress
 
 log = logging.getLogger(__name__)
 
@@ -18,14 +19,16 @@ log = logging.getLogger(__name__)
 class EngineRoom:
     """Holds the engine from the moment it is there.
 
-    load: builds the engine; called once per `start`. A failure is kept and shown, and `start` tries again.
+    load: builds the engine; called once per `start` with a function to be told (file, bytes there, bytes in all) while
+        weights are downloaded. A failure is kept and shown, and `start` tries again.
     """
 
-    def __init__(self, load: Callable[[], Engine]) -> None:
+    def __init__(self, load: Callable[[Progress], Engine]) -> None:
         self._load = load
         self._lock = threading.Lock()
         self._settled = threading.Event()
         self._started = False
+        self.download: tuple[str, int, int | None] | None = None
         self.engine: Engine | None = None
         self.error: InstantIDError | None = None
 
@@ -59,9 +62,12 @@ class EngineRoom:
             return self.engine
         raise self.error or WeightsError("The weights are still being loaded.", cure="Try again in a moment.")
 
+    def _downloading(self, file: str, there: int, total: int | None) -> None:
+        self.download = (file, there, total)
+
     def _run(self) -> None:
         try:
-            self.engine = self._load()
+            self.engine = self._load(self._downloading)
         except InstantIDError as error:
             self.error = error
             log.error("The weights could not be loaded: %s", error)
@@ -72,6 +78,7 @@ class EngineRoom:
             )
             log.exception("The weights could not be loaded.")
         finally:
+            self.download = None
             with self._lock:
                 self._started = self.engine is not None
             self._settled.set()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ui.background import EngineRoom
 from ui.theme import ICON
-from ui.wording import PRODUCT
+from ui.wording import PRODUCT, download_line
 
 if TYPE_CHECKING:
     from weights.registry import Profile
@@ -18,7 +18,12 @@ STATES = {"loading": "loading …", "failed": "not loaded"}
 
 def header_html(room: EngineRoom, profile: Profile) -> str:
     """The chip opens to what the weights are, and with drawn people how to get the photographic ones."""
-    where = DEVICES.get(room.engine.device, room.engine.device) if room.engine is not None else STATES[room.state]
+    if room.engine is not None:
+        where = DEVICES.get(room.engine.device, room.engine.device)
+    elif room.download is not None:
+        where = download_line(*room.download)
+    else:
+        where = STATES[room.state]
     drawn = " (drawn people)" if profile.drawn else ""
     return (
         f'<header class="top"><strong>{ICON.read_text(encoding="utf-8")}{PRODUCT}</strong>'

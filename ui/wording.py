@@ -67,6 +67,12 @@ def seconds(value: float) -> str:
     return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
 
 
+def download_line(file: str, there: int, total: int | None) -> str:
+    """Plain text such as "downloading unet/model.safetensors, 1.2 of 5.1 GB"."""
+    amount = f"{there / 1e9:.1f}" if total is None else f"{there / 1e9:.1f} of {total / 1e9:.1f}"
+    return f"downloading {file}, {amount} GB"
+
+
 def progress_line(phase: str, step: int, total: int, seconds_left: float | None) -> str:
     """Plain text such as "step 12 of 30 · 4 s left"."""
     if phase == "waiting" and step > 0:

@@ -23,7 +23,7 @@ from weights.published import (
 __all__ = ["ASSETS", "AUTO", "PROFILES", "WEIGHTS", "File", "Part", "Profile", "Weight", "choose_profile"]
 
 AUTO = "auto"
-REAL_DEFAULT = "yamermix"
+REAL_DEFAULT = "realvisxl"  # photographic, and its licence is known; that of the official demo's base is not
 
 
 @dataclass(frozen=True)
