@@ -54,7 +54,13 @@ def test_auto_is_the_real_default_only_with_an_accelerator() -> None:
     assert choose_profile(has_accelerator=False) == "miniature"
     chosen = PROFILES[choose_profile(has_accelerator=True)]
     assert not chosen.shipped
-    assert {weight.name for weight in chosen.weights} == {"YamerMIX_v8", "InstantID", "antelopev2", "sdxl-vae-fp16-fix"}
+    assert chosen.weights[0].licence != "unverified"
+    assert {weight.name for weight in chosen.weights} == {
+        "RealVisXL_V5.0",
+        "InstantID",
+        "antelopev2",
+        "sdxl-vae-fp16-fix",
+    }
 
 
 def test_sizes_add_up() -> None:
