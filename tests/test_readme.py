@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from weights.registry import WEIGHTS
+from weights.registry import PROFILES, WEIGHTS, choose_profile
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -47,11 +47,16 @@ def test_every_requirement_is_locked() -> None:
 
 
 def test_models_and_preload_are_in_the_registry() -> None:
-    registered = {weight.repo: {file.path for file in weight.files} for weight in WEIGHTS.values()}
+    registered = {weight.repo: weight for weight in WEIGHTS.values()}
     assert set(FRONT_MATTER["models"]) <= set(registered)
+    preloaded = {}
     for line in FRONT_MATTER["preload_from_hub"]:
-        repo, files = line.split()[:2]
-        assert set(files.split(",")) <= registered[repo]
+        repo, files, revision = line.split()
+        preloaded[repo] = set(files.split(","))
+        assert preloaded[repo] <= {file.path for file in registered[repo].files}
+        assert revision == registered[repo].revision
+    for weight in PROFILES[choose_profile(has_accelerator=True)].weights:
+        assert {file.path for file in weight.files if file.required} <= preloaded[weight.repo]
 
 
 def test_both_commands_are_printed() -> None:

@@ -135,6 +135,7 @@ PROFILES: dict[str, Profile] = {
             scheduler="DDIM",
             half_precision=False,
             drawn=True,
+            det_size=192,
             keypoint_base_side=128,
         ),
         _sdxl("sdxl", "SDXL base 1.0", SDXL_BASE, 5.0),
