@@ -76,8 +76,9 @@ class InstantIDMixin(cast(Any, object)):
         return nets[0] if nets is not None else self.controlnet
 
     @property
-    def face_projection(self) -> FaceProjection:
-        """
+    def image_proj_model(self) -> IPAdapterPlusImageProjection:
+        """The resampler, under the name the official pipeline gives it.
+
         Raises:
             WeightsMissing: no adapter is loaded.
         """
@@ -85,12 +86,7 @@ class InstantIDMixin(cast(Any, object)):
             raise WeightsMissing(
                 "No face adapter is loaded.", field="ip-adapter", cure="Call load_ip_adapter_instantid first."
             )
-        return self.unet.encoder_hid_proj
-
-    @property
-    def image_proj_model(self) -> IPAdapterPlusImageProjection:
-        """The resampler, under the name the official pipeline gives it."""
-        return self.face_projection.resampler
+        return self.unet.encoder_hid_proj.resampler
 
     def load_ip_adapter_instantid(
         self,

@@ -70,7 +70,7 @@ def load_adapter_state(path: str | os.PathLike[str]) -> State:
             state = _grouped(load_file(path))
         else:
             state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError, ValueError) as error:
+    except (pickle.UnpicklingError, SafetensorError, RuntimeError, OSError, ValueError) as error:
         raise WeightsCorrupt(
             f"{path.name} cannot be read as an adapter of plain tensors.", field=path.name, cure="Download it again."
         ) from error
