@@ -57,7 +57,9 @@ def _adapter_state(pipe: Any, module: Any) -> dict[str, dict[str, torch.Tensor]]
     for index, name in enumerate(unet.attn_processors):
         if name.endswith("attn2.processor"):
             hidden = unet.get_submodule(name.removesuffix(".processor")).inner_dim
-            shapes["ip_adapter"] |= {f"{index}.to_{each}_ip.weight": torch.empty(hidden, tiny_sdxl.DIM) for each in "kv"}
+            shapes["ip_adapter"] |= {
+                f"{index}.to_{each}_ip.weight": torch.empty(hidden, tiny_sdxl.DIM) for each in "kv"
+            }
     return tiny_sdxl.adapter_state(
         {group: {key: tuple(tensor.shape) for key, tensor in table.items()} for group, table in shapes.items()}
     )
