@@ -40,7 +40,20 @@ class Making:
     Each handler returns or yields values for `names`, as a dict of the same keys that the page maps to components.
     """
 
-    names = ("stage", "status", "facts", "strip", "actions", "make", "stop", "seed", "download", "compare", "coach")
+    names = (
+        "stage",
+        "status",
+        "facts",
+        "strip",
+        "actions",
+        "make",
+        "stop",
+        "seed",
+        "download",
+        "compare",
+        "coach",
+        "timer",
+    )
 
     def __init__(
         self,
@@ -71,7 +84,7 @@ class Making:
                 self.room.settled(PATIENCE)
                 if self.room.error is not None:
                     raise self.room.error
-        return self._begun(session)
+            return self._begun(session)
 
     def run(self, session: Session, *values: Any) -> Iterator[dict[str, Any]]:
         """Yields what the page shows, from the waiting to the result."""
@@ -153,7 +166,9 @@ class Making:
     def _begun(self, session: Session) -> dict[str, Any]:
         engine = self.room.engine
         phase = "waiting" if engine is not None and engine.waiting else "reading"
+        watching = {"timer": gr.update(active=True)} if engine is None else {}
         return {
+            **watching,
             "stage": stage.working((), None, behind=_behind(session)),
             "status": LOADING if self.room.state == "loading" else progress_line(phase, 0, 0, None),
             "facts": "",
