@@ -49,7 +49,7 @@ def working(previews: Sequence[Image.Image], fraction: float | None, *, behind: 
             f'<img src="{data_url(picture, LIVE_SIDE, quality=75)}" alt="Unfinished picture {number + 1}">'
             for number, picture in enumerate(previews)
         )
-        body = f'<div class="pictures many-{min(len(previews), 4)}">{shown}</div>'
+        body = f'<div class="pictures many-{len(previews) if len(previews) <= 4 else "more"}">{shown}</div>'
     elif behind:
         body = f'<div class="pictures many-1"><img class="dim" src="{behind}" alt=""></div>'
     else:

@@ -247,7 +247,11 @@ def _more(parts: dict[str, Any], profile: Profile) -> None:
             elem_id="region",
         )
         parts["restore"] = gr.File(
-            label="Settings from a picture made here (PNG)", file_types=[".png"], elem_id="restore", height=84
+            label="Settings from a picture made here (PNG)",
+            show_label=False,
+            file_types=[".png"],
+            elem_id="restore",
+            height=84,
         )
 
 

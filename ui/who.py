@@ -44,8 +44,8 @@ def as_photo(image: Image.Image) -> Photo:
     return Photo(image, data_url(image, PREVIEW_SIDE))
 
 
-def add_photos(session: Session, paths: Iterable[str]) -> list[str]:
-    """Reads uploads into the session; returns what could not be taken, one sentence each."""
+def add_photos(session: Session, paths: Iterable[str]) -> None:
+    """Reads uploads into the session; what could not be taken stands in `session.refused`."""
     refused = []
     for path in paths:
         if len(session.photos) >= MAX_PHOTOS:
@@ -56,7 +56,7 @@ def add_photos(session: Session, paths: Iterable[str]) -> list[str]:
             session.photos.append(read_photo(path))
         except PhotoError as error:
             refused.append(str(error))
-    return list(dict.fromkeys(refused))
+    session.refused = list(dict.fromkeys(refused))
 
 
 def look(session: Session, analyzer: FaceAnalyzer) -> None:
@@ -109,7 +109,8 @@ def choose_face(photo: Photo, face: int) -> None:
 def coach_html(session: Session, *, loading: bool) -> str:
     """The coach under the photos; clickable parts carry data-act for the event "select"."""
     rows = [_row(photo, index, loading) for index, photo in enumerate(session.photos)]
-    return f'<ul class="coach">{"".join(rows)}</ul>' if rows else ""
+    refused = "".join(f'<p class="refused" role="alert">{escape(sentence)}</p>' for sentence in session.refused)
+    return (f'<ul class="coach">{"".join(rows)}</ul>' if rows else "") + refused
 
 
 def photo_with_faces(photo: Photo, name: str, *, buttons: str = "") -> str:
@@ -146,7 +147,7 @@ def _card(photo: Photo, key: str, name: str, badge: str, words: str, state: str)
     """One photo. `key` says in the event which one it is: its number, or "pose"."""
     several = photo.faces is not None and len(photo.faces) > 1
     shot = photo_with_faces(photo, name, buttons=_face_buttons(photo, key, name) if several else "")
-    hint = f"<p class='hint'>{len(photo.faces or ())} faces. Click the one you mean.</p>" if several else ""
+    hint = "<p class='hint'>Click the face you mean.</p>" if several else ""
     remove = f'data-act="remove" data-photo="{key}" aria-label="Remove {name}"'
     return (
         f'<li class="{state}{" several" if several else ""}">{shot}'

@@ -19,6 +19,7 @@ from ui.header import header_html
 from ui.making import Making, as_shown
 from ui.pose import START
 from ui.session import Photo, Session
+from ui.theme import script
 from ui.who import add_photos, as_photo, choose_face, coach_html, look, pose_coach_html, read_photo
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
@@ -56,6 +57,7 @@ class Wiring:
             self._keyed(self._making.stop), session, self._named(Making.names), cancels=self._runs, **QUICK
         )
         parts["size"].change(self._aspect, [parts["view"], parts["size"]], parts["view"], **QUICK)
+        self._page.load(_nothing, None, None, js=script("names"), **QUICK)
         for event in (self._page.load, parts["timer"].tick):
             event(self._keyed(self._tick), session, self._named(("header", "timer", "coach", "pose_coach")), **QUICK)
 
@@ -93,11 +95,14 @@ class Wiring:
         self._run_after(chosen.success(self._keyed(self._look), session, self._named(("coach", "pose_coach")), **QUICK))
         parts["strip"].select(self._on_strip, session, rest, **QUICK)
         parts["compare"].click(self._keyed(self._compare), session, rest, **QUICK)
-        parts["use"].click(self._keyed(self._use), session, controls, **QUICK)
+        parts["use"].click(self._keyed(self._use), session, [parts["status"], *controls], **QUICK)
         self._run_after(parts["vary"].click(self._keyed(self._vary), session, controls, **QUICK))
         self._run_after(parts["facts"].select(self._keyed(self._advised), session, controls, **QUICK))
         parts["restore"].upload(
-            self._keyed(self._restore), [session, parts["restore"]], self._named(("restore", *FIELDS)), **QUICK
+            self._keyed(self._restore),
+            [session, parts["restore"]],
+            self._named(("restore", "status", *FIELDS)),
+            **QUICK,
         )
 
     def _run_after(self, event: Any) -> None:
@@ -113,8 +118,7 @@ class Wiring:
             yield {**shown, "coach": self._coach(session)} if "coach" in shown else shown
 
     def _add(self, session: Session, paths: list[str] | None) -> dict[str, Any]:
-        for sentence in add_photos(session, paths or []):
-            gr.Warning(sentence, title="Not taken")
+        add_photos(session, paths or [])
         return {"upload": None, "coach": self._coach(session)}
 
     def _add_pose(self, session: Session, path: str | None) -> dict[str, Any]:
@@ -179,8 +183,7 @@ class Wiring:
     def _use(self, session: Session) -> dict[str, Any]:
         if session.current is None:
             return {}
-        gr.Info("The settings of this picture are in the form.", title="Taken over", duration=3)
-        return controls_from(session, session.current.settings, self._making.profile)
+        return {"status": say.TAKEN_OVER, **controls_from(session, session.current.settings, self._making.profile)}
 
     def _vary(self, session: Session) -> dict[str, Any]:
         if session.current is None:
@@ -202,8 +205,7 @@ class Wiring:
                 settings = settings_from_file(path, self._making.profile, self._making.styles)
             finally:
                 Path(path).unlink()
-            gr.Info("The settings of that picture are in the form.", title="Taken over", duration=3)
-            return {"restore": None, **controls_from(session, settings, self._making.profile)}
+            return {"restore": None, "status": say.TAKEN_OVER, **controls_from(session, settings, self._making.profile)}
         return {"restore": None}
 
     def _tick(self, session: Session) -> dict[str, Any]:

@@ -45,6 +45,7 @@ POSE_MISSING = "The picture to take the pose from is missing."
 POSE_MISSING_CURE = "Add it under 2 Pose, or choose “From the photo”."
 UNEXPECTED = "Something went wrong on the server."
 UNEXPECTED_CURE = "Your photos and settings are kept. Try again; if it happens twice, restart the app and read its log."
+TAKEN_OVER = "The settings of that picture are in the form now."
 STOPPED = "Stopped. Nothing of the unfinished picture was kept."
 
 PHASES = {

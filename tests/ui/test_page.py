@@ -122,7 +122,8 @@ def test_a_file_that_is_no_picture_is_refused(page) -> None:
     page.locator("#photos input[type=file]").set_input_files(
         {"name": "face.jpg", "mimeType": "image/jpeg", "buffer": b"not a picture"}
     )
-    page.wait_for_selector(".toast-wrap")
+    page.wait_for_selector("#coach .refused")
+    assert "not a picture" in page.inner_text("#coach")
     assert page.locator("#coach .coach > li").count() == 0
 
 
