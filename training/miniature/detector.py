@@ -19,7 +19,14 @@ import skimage.data
 import torch
 
 from training.miniature.alignment import interocular
-from training.miniature.detector_net import STRIDES, FaceDetector, InsightfaceForm, detection_loss, make_targets
+from training.miniature.detector_net import (
+    STRIDES,
+    FaceDetector,
+    InsightfaceForm,
+    detection_loss,
+    make_targets,
+    refinement_loss,
+)
 from training.miniature.draw import render_place
 from training.miniature.export import export_onnx
 from training.miniature.face_pack import DET_SIZE, DETECTOR_FILE, open_detector
@@ -61,8 +68,9 @@ class Training:
         targets = make_targets(faces, self.side, self.side)
         self.net.train()
         with torch.autocast("cpu", torch.bfloat16):
-            answers = self.net(pictures.contiguous(memory_format=torch.channels_last))
+            answers, field = self.net(pictures.contiguous(memory_format=torch.channels_last))
         losses = detection_loss(answers, targets)
+        losses["refined"] = refinement_loss(field, faces, np.random.default_rng([self.seed, self.step, 1]))
         self.optimizer.zero_grad()
         torch.stack(list(losses.values())).sum().backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
@@ -141,7 +149,7 @@ def empty_places(count: int = 60, seed: int = 0) -> np.ndarray:
 def draw_detections(pack: Path, image: np.ndarray, det_size: int = DET_SIZE) -> tuple[np.ndarray, np.ndarray]:
     """A picture (h, w, 3) uint8 RGB with what was found drawn in, and the boxes with scores (n, 5)."""
     boxes, keypoints = open_detector(pack, det_size).detect(np.ascontiguousarray(image[..., ::-1]))
-    shown = np.ascontiguousarray(image)
+    shown = np.array(image)
     for box, points in zip(boxes, keypoints, strict=True):
         cv2.rectangle(shown, box[:2].astype(int).tolist(), box[2:4].astype(int).tolist(), (0, 255, 0), 1)
         for point in points:

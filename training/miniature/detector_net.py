@@ -2,6 +2,9 @@
 
 A face is described by its keypoints alone: the similarity that carries the ArcFace template onto them gives its
 centre, its size (112 template pixels) and its box, so that drawn, pasted and turned faces share one rule.
+
+The keypoints that a cell regresses are only near: a field of offsets at stride 8 then says, at each of those places,
+how far and in which direction the true point lies. Both steps are in the exported graph.
 """
 
 from dataclasses import dataclass
@@ -21,6 +24,8 @@ RANGES = (((11.0, 24.0), (20.0, 40.0)), ((34.0, 66.0), (56.0, 145.0)), ((120.0, 
 _CENTRE = np.array([56.0, 62.0], np.float32)
 _HALF = np.array([44.0, 58.0], np.float32)
 _REACH = 0.75
+# Taken off the score logits of the smallest anchor: below 24 px faces are of no use and specks look like them.
+_DOUBT = 1.5
 
 
 def base_size(level: int, anchor: int) -> float:
@@ -55,10 +60,11 @@ class Residual(nn.Module):
 
 
 class FaceDetector(nn.Module):
-    """(n, 3, h, w) RGB, (x - 127.5) / 128, sides multiples of 32 -> per stride (n, 2, 15, h / stride, w / stride).
+    """(n, 3, h, w) RGB, (x - 127.5) / 128, sides multiples of 32 -> answers and field.
 
-    The 15 values: score logit, four box edges and ten keypoint coordinates relative to the cell's top-left corner,
-    in units of the anchor's base size.
+    answers, per stride (n, 2, 15, h / stride, w / stride): score logit, four box edges and ten keypoint coordinates
+    relative to the cell's middle, in units of the anchor's base size. field (n, 10, h / 8, w / 8): from each cell's
+    middle to each kind of keypoint nearby, in units of 8 px.
     """
 
     def __init__(self, widths: tuple[int, ...] = (16, 24, 48, 80, 112), pyramid: int = 48, head: int = 64) -> None:
@@ -72,6 +78,7 @@ class FaceDetector(nn.Module):
         self.smooth = nn.ModuleList(_layer(pyramid, head) for _ in STRIDES)
         self.deep = nn.ModuleList([nn.Identity(), _layer(head, head), _layer(head, head)])
         self.out = nn.ModuleList(nn.Conv2d(head, ANCHORS * VALUES, 1) for _ in STRIDES)
+        self.locate = nn.Sequential(_layer(head, head), nn.Conv2d(head, 10, 1))
         start = np.concatenate(
             [[-4.0], (np.stack([-_HALF, _HALF]).ravel()) / 112, ((TEMPLATE - _CENTRE) / 112).ravel()]
         )
@@ -80,18 +87,31 @@ class FaceDetector(nn.Module):
             nn.init.normal_(layer.weight, std=0.01)
             layer.bias.data.copy_(torch.from_numpy(np.tile(start, ANCHORS)))
 
-    def forward(self, pictures: torch.Tensor) -> list[torch.Tensor]:
+    def forward(self, pictures: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
         fine = self.fine(self.stem(pictures))
         middle = self.middle(fine)
         coarse = self.coarse(middle)
         levels = [bridge(x) for bridge, x in zip(self.bridges, (fine, middle, coarse), strict=True)]
         levels[1] = levels[1] + F.interpolate(levels[2], scale_factor=2.0, mode="nearest")
         levels[0] = levels[0] + F.interpolate(levels[1], scale_factor=2.0, mode="nearest")
+        levels = [smooth(x) for smooth, x in zip(self.smooth, levels, strict=True)]
         answers = []
-        for x, smooth, deep, out in zip(levels, self.smooth, self.deep, self.out, strict=True):
-            y = out(deep(smooth(x)))
+        for x, deep, out in zip(levels, self.deep, self.out, strict=True):
+            y = out(deep(x))
             answers.append(y.view(y.shape[0], ANCHORS, VALUES, y.shape[2], y.shape[3]))
-        return answers
+        return answers, self.locate(levels[0])
+
+
+def follow(field: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+    """Keypoints (n, m, 5, 2) px moved by what the field (n, 10, h, w) says where they are."""
+    side = STRIDES[0]
+    size = torch.stack([torch.ones_like(field[:1, :1, :1]).sum(), torch.ones_like(field[:1, :1, :, :1]).sum()]) * side
+    grid = points / size * 2 - 1
+    moves = [
+        F.grid_sample(field[:, 2 * k : 2 * k + 2], grid[:, :, k : k + 1], padding_mode="border", align_corners=False)
+        for k in range(5)
+    ]
+    return points + side * torch.cat(moves, dim=3).permute(0, 2, 3, 1)
 
 
 class InsightfaceForm(nn.Module):
@@ -104,20 +124,26 @@ class InsightfaceForm(nn.Module):
     def __init__(self, detector: FaceDetector) -> None:
         super().__init__()
         self.detector = detector
-        self.layers = len(STRIDES)
         for level, stride in enumerate(STRIDES):
             unit = np.array([base_size(level, anchor) / stride for anchor in range(ANCHORS)], np.float32)
             self.register_buffer(f"unit{level}", torch.from_numpy(unit)[None, :, None, None, None])
+            doubt = torch.tensor([_DOUBT if (level, anchor) == (0, 0) else 0.0 for anchor in range(ANCHORS)])
+            self.register_buffer(f"doubt{level}", doubt[None, :, None, None, None])
         self.register_buffer("sign", torch.tensor([-1.0, -1.0, 1.0, 1.0])[None, None, :, None, None])
 
     def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """One picture (1, 3, h, w) -> scores (cells, 1), boxes (cells, 4), keypoints (cells, 10) of each stride."""
         scores, boxes, points = [], [], []
-        for level, values in enumerate(self.detector(pictures)):
-            unit = getattr(self, f"unit{level}")
-            places = values[:, :, 1:] * unit
-            scores.append(_rows(torch.sigmoid(values[:, :, :1]), 1))
+        answers, field = self.detector(pictures)
+        for level, (values, stride) in enumerate(zip(answers, STRIDES, strict=True)):
+            places = values[:, :, 1:] * getattr(self, f"unit{level}")
+            scores.append(_rows(torch.sigmoid(values[:, :, :1] - getattr(self, f"doubt{level}")), 1))
             boxes.append(_rows((places[:, :, :4] + 0.5) * self.sign, 4))
-            points.append(_rows(places[:, :, 4:] + 0.5, 10))
+            ones = torch.ones_like(values[:, :, :1])
+            corner = _rows(torch.cat([ones.cumsum(4) - 1, ones.cumsum(3) - 1], dim=2), 2)[None, :, None]
+            near = _rows(places[:, :, 4:] + 0.5, 10).reshape(1, -1, 5, 2) + corner
+            exact = follow(field, follow(field, near * stride))
+            points.append((exact / stride - corner).reshape(-1, 10))
         return (*scores, *boxes, *points)
 
 
@@ -181,6 +207,30 @@ def make_targets(faces: list[np.ndarray], height: int, width: int) -> Targets:
         shares.append(torch.tensor([v[0] for _, v in found], dtype=torch.float32))
         sizes.append(torch.tensor([v[2] for _, v in found], dtype=torch.float32))
     return Targets(scores, weights, cells, places, shares, sizes)
+
+
+def refinement_loss(field: torch.Tensor, faces: list[np.ndarray], rng: np.random.Generator) -> torch.Tensor:
+    """How far off the field leaves keypoints that start a little off: smooth L1 in eye distances, times 5.
+
+    faces: as for `make_targets`; each is tried from four random starts about as far off as the regression is.
+    """
+    most, starts = max(1, *(len(points) for points in faces)), 4
+    begin = np.full((len(faces), most, starts, 5, 2), 4.0, np.float32)
+    wanted, share = np.zeros_like(begin), np.zeros((len(faces), most, 1, 1, 1), np.float32)
+    for n, points in enumerate(faces):
+        if len(points):
+            eyes = 0.3146 * face_frames(points)[0].astype(np.float32)[:, None, None, None]
+            noise = 0.09 * rng.standard_normal((len(points), starts, 5, 2)) + 0.07 * rng.standard_normal(
+                (len(points), starts, 1, 2)
+            )
+            begin[n, : len(points)] = points[:, None] + eyes * noise
+            wanted[n, : len(points)] = points[:, None]
+            share[n, : len(points)] = 1 / eyes
+    flat = (len(faces), most * starts, 5, 2)
+    found = follow(field.float(), torch.from_numpy(begin.reshape(flat))).view(begin.shape)
+    error = (found - torch.from_numpy(wanted)) * torch.from_numpy(share)
+    count = max(1, int((share > 0).sum())) * starts * 10
+    return 5.0 * F.smooth_l1_loss(error, torch.zeros_like(error), beta=0.04, reduction="sum") / count
 
 
 def detection_loss(answers: list[torch.Tensor], targets: Targets) -> dict[str, torch.Tensor]:
