@@ -17,10 +17,8 @@ def purpose(path: Path) -> str:
 
 def file_map() -> str:
     """One line a module, rooms from the top of the house's path to its doors."""
-    lines = []
     top = [ROOT / f"{name}.py" for name in ("app", "cli", "pipeline_instantid", "style_presets", "errors")]
-    for path in top:
-        lines.append(f"{path.name:<32}{purpose(path)}")
+    lines = [f"{path.name:<32}{purpose(path)}" for path in top]
     for room in ROOMS:
         lines.append("")
         if (ROOT / room / "__init__.py").exists() and (summary := purpose(ROOT / room / "__init__.py")):

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import yaml
@@ -72,3 +73,10 @@ def test_pictures_and_files_that_the_readme_shows_exist() -> None:
     body = README.split("---\n", 2)[2]
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", body):
         assert (ROOT / target).exists(), target
+
+
+def test_the_file_map_is_true() -> None:
+    printed = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "file_map.py")], capture_output=True, text=True, check=True
+    ).stdout
+    assert printed in README, "run: python scripts/file_map.py --write"

@@ -7,6 +7,7 @@ Every stage goes on where its last checkpoint stands. The order is ``data``, ``f
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,7 @@ from training.miniature import codec as codecs
 from training.miniature import loop, prepared
 from training.miniature.dataset import Drawings, draw, load
 from training.miniature.face_pack import ASSETS as PACK
-from training.miniature.face_pack import Recogniser
+from training.miniature.face_pack import DETECTOR_FILE, RECOGNISER_FILE, Recogniser
 from training.miniature.text import load_tokenizer
 
 ASSETS = Path(__file__).parents[2] / "assets" / "miniature"
@@ -40,6 +41,7 @@ Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Minutes = Annotated[float | None, typer.Option(help="Length by the clock.")]
 Steps = Annotated[int | None, typer.Option(help="Length in steps; reproducible.")]
 Workers = Annotated[int, typer.Option(help="Single-thread processes.")]
+Pack = Annotated[Path | None, typer.Option(help="Face pack; by default OUT/face, or the shipped one without it.")]
 Batch = Annotated[int, typer.Option(help="Samples of one process and step.")]
 
 
@@ -62,11 +64,15 @@ def draw_data(
 
 
 @app.command("face")
-def face(out: Out, seed: Seed = 0) -> None:
-    """Train the recogniser and the detector with their own programs."""
-    for part in ("recogniser", "detector"):
-        command = [sys.executable, "-m", f"training.miniature.{part}", "--seed", str(seed), "--out", str(out / part)]
-        subprocess.run(command, check=True, cwd=Path(__file__).parents[2], env=os.environ)
+def face(data: Data, out: Out, seed: Seed = 0) -> None:
+    """Train the recogniser and the detector with their own programs, and put both into ``OUT/face``."""
+    (out / "face").mkdir(parents=True, exist_ok=True)
+    for part, file in (("recogniser", RECOGNISER_FILE), ("detector", DETECTOR_FILE)):
+        folder = out / part
+        command = [sys.executable, "-m", f"training.miniature.{part}", "--seed", str(seed)]
+        command += ["--data", str(data.absolute()), "--out", str(folder.absolute())]
+        subprocess.run(command, check=True, cwd=Path(__file__).parents[2], env={**os.environ, "OMP_NUM_THREADS": "1"})
+        shutil.copyfile(folder / file, out / "face" / file)
 
 
 @app.command("codec")
@@ -111,7 +117,7 @@ def base(
 @app.command("joint")
 def joint(
     data: Data, out: Out, seed: Seed = 0, minutes: Minutes = None, steps: Steps = None, workers: Workers = 2,
-    batch: Batch = 32, muon: float = MUON, pack: Path = PACK,
+    batch: Batch = 32, muon: float = MUON, pack: Pack = None,
 ) -> None:  # fmt: skip
     """Go on training the base's UNet together with resampler, face attention and IdentityNet."""
     _prepare_faces_and_texts(data, out, seed, pack)
@@ -126,7 +132,7 @@ def joint(
 @app.command("adapter")
 def adapter(
     data: Data, out: Out, seed: Seed = 0, minutes: Minutes = None, steps: Steps = None, workers: Workers = 2,
-    batch: Batch = 32, muon: float = MUON, pack: Path = PACK,
+    batch: Batch = 32, muon: float = MUON, pack: Pack = None,
 ) -> None:  # fmt: skip
     """Train resampler, face attention and IdentityNet on the frozen base."""
     _prepare_faces_and_texts(data, out, seed, pack)
@@ -138,7 +144,9 @@ def adapter(
     loop.train(stage, plan, out / "adapter", log=out / "adapter.log")
 
 
-def _prepare_faces_and_texts(data: Path, out: Path, seed: int, pack: Path) -> None:
+def _prepare_faces_and_texts(data: Path, out: Path, seed: int, pack: Path | None) -> None:
+    if pack is None:
+        pack = out / "face" if (out / "face").is_dir() else PACK
     folder, pictures = out / "prepared", load(data / "pictures")
     if not (folder / "references.npy").exists():
         prepared.prepare_faces(pictures, load(data / "references"), folder, recogniser=Recogniser(pack), seed=seed)
@@ -157,7 +165,7 @@ def bundle(out: Out, to: Path = ASSETS) -> None:
 def everything(data: Data, out: Out, seed: Seed = 0, to: Path = ASSETS) -> None:
     """Every stage in order, with the lengths of the shipped bundle."""
     draw_data(data, seed)
-    face(out, seed)
+    face(data, out, seed)
     codec(data, out, seed)
     text(data, out, seed)
     base(data, out, seed)

@@ -16,6 +16,7 @@ from training.miniature.codec import Components, assembled, new_autoencoder
 from training.miniature.loop import averaged_weights, trained
 from training.miniature.noise import new_scheduler
 from training.miniature.text import load_tokenizer, new_text_encoders
+from weights.bundle import write_sums
 
 
 def save_base(
@@ -55,9 +56,10 @@ def save_adapter_parts(folder: Path, *, weights: dict[str, torch.Tensor], unet: 
 
 
 def write(out: Path, to: Path) -> None:
-    """Write the bundle of a run's newest checkpoints (moving averages) to ``to``, leaving ``to/face`` alone.
+    """Write the bundle of a run's newest checkpoints (moving averages) to ``to``.
 
-    A stage without a checkpoint gives its untrained weights. The list of hashes is renewed for the whole folder.
+    A stage without a checkpoint gives its untrained weights; a run without a face pack of its own leaves ``to/face``
+    alone. The list of hashes is renewed for the whole folder.
     """
     tokenizer = load_tokenizer(out / "prepared" / "tokenizer")
     channels = len(Components.load(out / "components.npz").deviation)
@@ -70,6 +72,9 @@ def write(out: Path, to: Path) -> None:
     to.mkdir(parents=True, exist_ok=True)
     unet = save_base(to / "base", weights=weights, autoencoder=autoencoder, tokenizer=tokenizer, blocks=BLOCKS)
     save_adapter_parts(to, weights=learnt, unet=unet)
+    if (out / "face").is_dir():
+        shutil.copytree(out / "face", to / "face", dirs_exist_ok=True)
+    write_sums(to)
 
 
 def newest(out: Path) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
