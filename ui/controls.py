@@ -72,7 +72,7 @@ def controls_from(session: Session, settings: Mapping[str, Any], profile: Profil
 
 
 def with_advice(controls: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Controls with what an `Advice` changes."""
+    """Controls with what an `Advice` changes. Another seed is no control: the page draws one each time."""
     changed = dict(controls)
     for name, value in changes.items():
         if name == "window":
@@ -80,7 +80,7 @@ def with_advice(controls: dict[str, Any], changes: Mapping[str, Any]) -> dict[st
         elif name == "view":
             changed["view"] = {**changed["view"], "view": value}
         elif name == "seed":
-            changed["new_seed"] = True
+            continue
         else:
             changed[name] = value
     return changed

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -144,7 +145,11 @@ class Making:
         engine = self.room.require()
         if self._look(session):
             yield {"coach": True}
-        prepared = engine.prepare(self._request(session, values))
+        request = self._request(session, values)
+        if session.next_seed is not None:
+            request = replace(request, seed=session.next_seed)
+            session.next_seed = None
+        prepared = engine.prepare(request)
         yield {"seed": prepared.request.seed}
         outcome = None
         events = self._generate(prepared, cancel)

@@ -17,13 +17,12 @@ from ui.pictures import data_url
 from ui.session import MAX_RESULTS, Result, Session
 
 if TYPE_CHECKING:
-    from face.face import Face
-    from face.references import PhotoReport
+    from generation.prepare import Prepared
     from generation.request import GenerationResult
 
 THUMBNAIL_SIDE = 160
 COMPARE_SIDE = 1024
-KEPT_SECONDS = 2 * 3600
+KEPT_SECONDS = 12 * 3600  # an evening; a page that is closed takes its results along an hour later
 SWEEP_SECONDS = 600
 
 
@@ -66,19 +65,16 @@ def forget(session: Session) -> None:
     session.pose = None
 
 
-def keep_results(
-    session: Session, outcome: GenerationResult, keypoints: np.ndarray, face: Face, folder: Path
-) -> list[Result]:
+def keep_results(session: Session, outcome: GenerationResult, prepared: Prepared, folder: Path) -> list[Result]:
     """Writes each picture as PNG with its settings and adds it to the session; the best likeness is selected.
 
-    keypoints: (5, 2) x, y px wanted in the pictures; face: the face they were made from, in the first used photo.
+    prepared: what the pictures were made from; the first photo used is laid over them for the comparison.
     """
-    photo = _photo_of(session, outcome.references)
+    used = next(report.index for report in outcome.references if report.used)
+    photo, face = prepared.request.photos[used], prepared.identity.face
     added = []
     size = outcome.images[0].image.size
-    reference = None
-    if photo is not None:
-        reference = data_url(laid_over(photo, face.keypoints, keypoints, size), COMPARE_SIDE)
+    reference = data_url(laid_over(photo, face.keypoints, prepared.keypoints, size), COMPARE_SIDE)
     for made in outcome.images:
         settings = {**outcome.settings, "seed": made.seed, "count": 1}
         path = folder / f"instantid-{time.strftime('%Y%m%d-%H%M%S')}-{made.seed}-{secrets.token_hex(2)}.png"
@@ -125,8 +121,3 @@ def laid_over(photo: Image.Image, found: Any, wanted: Any, size: tuple[int, int]
     covered = Image.new("L", photo.size, 255).transform(canvas, Image.Transform.AFFINE, there)
     ground = ImageOps.fit(photo, canvas).filter(ImageFilter.GaussianBlur(max(canvas) / 16))
     return Image.composite(moved, ground, covered)
-
-
-def _photo_of(session: Session, reports: tuple[PhotoReport, ...]) -> Image.Image | None:
-    used = next((report.index for report in reports if report.used), None)
-    return session.photos[used].image if used is not None and used < len(session.photos) else None

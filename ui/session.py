@@ -57,6 +57,7 @@ class Session:
         kept_keypoints: (5, 2) px and the picture size of a result whose settings were taken over.
         cancel: set by the Stop button, looked at by the run that is under way.
         failure: what the last failed check said, for the stage to show.
+        next_seed: seed of the next run alone, whatever the form says; for examples and advice.
         refused: what could not be taken of the last upload, one sentence each.
     """
 
@@ -69,6 +70,7 @@ class Session:
     kept_keypoints: tuple[tuple[tuple[float, float], ...], tuple[int, int]] | None = None
     cancel: threading.Event | None = None
     failure: Exception | None = None
+    next_seed: int | None = None
     refused: list[str] = field(default_factory=list)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Session:

@@ -18,7 +18,7 @@ from ui.form import label_of, size_labels
 from ui.header import header_html
 from ui.making import Making
 from ui.pose import view_picker
-from ui.results import ResultFolder, forget
+from ui.results import KEPT_SECONDS, ResultFolder, forget
 from ui.session import Session
 from ui.theme import script
 from ui.what import style_picker
@@ -26,8 +26,9 @@ from ui.wiring import Wiring
 from weights.registry import Profile
 
 WAITING_ROOM = 20
-UPLOADS_SWEPT = (300, 1800)
-"""How often gradio looks for old uploads and how old they may grow, in seconds; the page deletes its own at once."""
+SWEPT = (300, KEPT_SECONDS)
+"""How often gradio looks for old files and how old they may grow, in seconds. It counts results among them; uploads
+are deleted by the page as soon as they are read."""
 
 PHOTO_TYPES = ["image", ".heic", ".heif"]
 
@@ -45,7 +46,7 @@ def build_page(room: EngineRoom, profile: Profile, files: Path, styles: Mapping[
     folder.keep_swept()
     shown = examples(styles)
     making = Making(room, profile, accelerated(room), folder, shown, styles)
-    with gr.Blocks(title=say.PRODUCT, analytics_enabled=False, fill_width=True, delete_cache=UPLOADS_SWEPT) as page:
+    with gr.Blocks(title=say.PRODUCT, analytics_enabled=False, fill_width=True, delete_cache=SWEPT) as page:
         parts: dict[str, Any] = {"session": gr.State(Session(), delete_callback=forget)}
         parts["header"] = gr.HTML(header_html(room, profile), elem_id="header", apply_default_css=False)
         with gr.Row(elem_id="desk", equal_height=False):

@@ -156,12 +156,12 @@ class Wiring:
 
         with _shown():
             session.photos = [as_photo(open_photo(example.photo))]
+        session.next_seed = example.seed
         wish: dict[str, Any] = {
             "prompt": example.prompt,
             "style": example.style,
             "pose_mode": "view" if example.view else "photo",
-            "seed": example.seed,
-            "new_seed": False,
+            "new_seed": True,
         }
         if example.view:
             wish["view"] = {**START, "view": example.view}
@@ -195,7 +195,9 @@ class Wiring:
         advice = None if result is None else stage.advise_on(result)
         if result is None or advice is None:
             return {}
-        return with_advice(controls_from(session, result.settings, self._making.profile), advice.changes)
+        controls = {**controls_from(session, result.settings, self._making.profile), "new_seed": True}
+        session.next_seed = None if "seed" in advice.changes else result.seed
+        return with_advice(controls, advice.changes)
 
     def _restore(self, session: Session, path: str | None) -> dict[str, Any]:
         if path is None:

@@ -91,12 +91,11 @@ def test_a_picture_without_a_face_gets_advice_too() -> None:
 
 
 def test_advice_changes_the_controls_it_names() -> None:
-    controls = {"detail": 0.4, "start": 0.2, "end": 0.8, "view": {"view": "up", "size": 0.5}, "new_seed": False}
+    controls = {"detail": 0.4, "start": 0.2, "end": 0.8, "view": {"view": "up", "size": 0.5}}
     changed = with_advice(controls, {"detail": 0.8, "window": (0.0, 1.0), "view": "front", "seed": None})
     assert changed == {
         "detail": 0.8,
         "start": 0.0,
         "end": 1.0,
         "view": {"view": "front", "size": 0.5},
-        "new_seed": True,
     }

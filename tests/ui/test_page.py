@@ -80,6 +80,11 @@ def test_an_example_runs_at_a_click(page) -> None:
     assert page.locator("#coach .coach > li.used").count() == 1
     assert page.locator("#strip button").count() == 1
     assert page.locator("#style-picker input:checked").input_value() == "Watercolor"
+    assert "seed 7" in page.inner_text("#facts").replace("\n", " "), "an example is the same for everybody"
+    set_steps(page, 4)
+    make(page)
+    page.wait_for_function("document.querySelectorAll('#strip button').length === 2")
+    assert "seed 7 " not in page.inner_text("#facts").replace("\n", " "), "the next picture is a new one"
 
 
 def test_a_run_stops_and_the_next_one_works(page) -> None:
