@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 import signal
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("DIFFUSERS_DISABLE_REMOTE_CODE", "1")
 
-from errors import InstantIDError
+from errors import InstantIDError, RequestError
 from generation.settings import Settings, on_zero_gpu
 from style_presets import STYLES, load_styles
 
@@ -40,7 +41,7 @@ def read_settings(arguments: list[str]) -> Settings:
     parser.add_argument("--device", help="auto, cpu, cuda, cuda:1 or mps")
     parser.add_argument("--styles", metavar="FILE", help="JSON file with styles of your own")
     chosen = vars(parser.parse_args(arguments))
-    if "SPACE_ID" in os.environ and chosen["host"] is None:
+    if "SPACE_ID" in os.environ and "INSTANTID_HOST" not in os.environ and chosen["host"] is None:
         chosen["host"] = "0.0.0.0"
     return Settings.from_environment(**chosen)
 
@@ -60,6 +61,19 @@ def build(settings: Settings, files: Path) -> tuple[gr.Blocks, EngineRoom]:
     return build_page(room, profile, files, styles), room
 
 
+def require_free(host: str, port: int) -> None:
+    """Raises RequestError when the address cannot be listened on."""
+    try:
+        with socket.create_server((host, port)):
+            return
+    except OSError as error:
+        raise RequestError(
+            f"Nothing can listen on {host}:{port} ({error.strerror or error}).",
+            field="port",
+            cure="Stop what is running there, or give another --port or --host.",
+        ) from error
+
+
 def launch(page: gr.Blocks, room: EngineRoom, settings: Settings) -> str:
     """Serves the page in a thread of its own and returns its address; then the weights are loaded."""
     from ui.theme import ICON, STYLE_SHEET, studio_theme
@@ -67,6 +81,7 @@ def launch(page: gr.Blocks, room: EngineRoom, settings: Settings) -> str:
     # ZeroGPU takes over what is on the GPU when the page is launched. Elsewhere the page comes first.
     if on_zero_gpu():
         room.start(wait=True)
+    require_free(settings.host, settings.port)
     _, address, _ = page.launch(
         server_name=settings.host,
         server_port=settings.port,

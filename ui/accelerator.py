@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from errors import InstantIDError
 from generation.settings import on_zero_gpu
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ Generate = Callable[["Prepared", threading.Event], Iterator["Progress | Generati
 SECONDS_PER_STEP_AND_MEGAPIXEL = 0.2
 SECONDS_AROUND_A_PICTURE = 3.0
 SECONDS_AROUND_A_RUN = 8.0
+LONGEST_BOOKING = 120  # seconds that a visitor without an account has a day
 
 
 def seconds_needed(prepared: Prepared) -> int:
@@ -27,7 +29,7 @@ def seconds_needed(prepared: Prepared) -> int:
     wish = prepared.request
     megapixels = (wish.width or 1024) * (wish.height or 1024) / 1e6
     each = (wish.steps or 30) * megapixels * SECONDS_PER_STEP_AND_MEGAPIXEL + SECONDS_AROUND_A_PICTURE
-    return round(SECONDS_AROUND_A_RUN + each * wish.count)
+    return min(LONGEST_BOOKING, round(SECONDS_AROUND_A_RUN + each * wish.count))
 
 
 def accelerated(room: EngineRoom) -> Generate:
@@ -36,10 +38,24 @@ def accelerated(room: EngineRoom) -> Generate:
         return lambda prepared, cancel: room.require().generate(prepared, cancel)
     import spaces
 
-    def generate(prepared: Prepared) -> Iterator[Any]:
-        yield from room.require().generate(prepared)
+    return lent(room, spaces.GPU(duration=seconds_needed))
 
-    booked = spaces.GPU(duration=seconds_needed)(generate)
+
+def lent(room: EngineRoom, book: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Generate:
+    """`Engine.generate` in another process.
+
+    Args:
+        book: decorator that runs a generator function there. Errors do not survive the way back as what they were, so
+            those that a visitor can understand travel as events.
+    """
+
+    def generate(prepared: Prepared) -> Iterator[Any]:
+        try:
+            yield from room.require().generate(prepared)
+        except InstantIDError as error:
+            yield error
+
+    booked = book(generate)
 
     def run(prepared: Prepared, cancel: threading.Event) -> Iterator[Progress | GenerationResult]:
         # An event of this process is not seen in the forked one: closing the iterator ends the run there.
@@ -48,6 +64,8 @@ def accelerated(room: EngineRoom) -> Generate:
             for event in events:
                 if cancel.is_set():
                     return
+                if isinstance(event, InstantIDError):
+                    raise event
                 yield event
         finally:
             events.close()

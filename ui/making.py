@@ -165,7 +165,7 @@ class Making:
                 close()
         if outcome is None:
             raise Cancelled("The run was stopped.")
-        keep_results(session, outcome, prepared.keypoints, prepared.identity.face, self._folder.of(session))
+        keep_results(session, outcome, prepared, self._folder.of(session))
         yield self.at_rest(session)
 
     def _begun(self, session: Session) -> dict[str, Any]:
@@ -209,11 +209,14 @@ def shown_in(session: Session) -> Iterator[None]:
 def remember(session: Session, error: Exception) -> None:
     """Keeps the error for the stage; what nobody foresaw goes to the log, which never holds photos or prompts."""
     session.failure = error
-    if not isinstance(error, InstantIDError):
+    if not isinstance(error, InstantIDError | gr.Error):
         log.error("A request failed.", exc_info=error)
 
 
 def as_shown(error: Exception) -> gr.Error:
+    """What gradio shows. A gr.Error comes from ZeroGPU itself, which says in it that the visitor's time is used up."""
+    if isinstance(error, gr.Error):
+        return error
     if isinstance(error, InstantIDError):
         return gr.Error(str(error), title="That did not work", print_exception=False)
     return gr.Error(

@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+import gradio as gr
 from PIL import Image
 
 from errors import InstantIDError
@@ -127,6 +128,8 @@ def failed(error: Exception, photos: Sequence[Photo], pose: Photo | None) -> str
     """What happened, what to do, and the photos with what the detector saw. Nothing of the input is lost."""
     if isinstance(error, InstantIDError):
         message, cure = error.message, error.cure or ""
+    elif isinstance(error, gr.Error):
+        message, cure = str(error.message), ""
     else:
         message, cure = UNEXPECTED, UNEXPECTED_CURE
     seen = [(f"photo {letter(index)}", photo) for index, photo in enumerate(photos)]

@@ -67,3 +67,8 @@ def test_the_shipped_miniature_is_intact() -> None:
     check(MINIATURE.folder)
     listed = set(read_sums(MINIATURE.folder))
     assert {"ip-adapter.safetensors", "ControlNetModel/config.json", "base/model_index.json", "face/det.onnx"} <= listed
+
+
+def test_the_shipped_card_is_filled_in() -> None:
+    card = (MINIATURE.folder / "README.md").read_text()
+    assert "## Measured" in card and "@" not in card
