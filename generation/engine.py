@@ -18,6 +18,7 @@ from generation.lora import applied
 from generation.memory import free_memory, is_memory_error, out_of_memory
 from generation.picture import cancelled, make_picture
 from generation.prepare import Prepared, prepare
+from generation.prompt import PromptReader
 from generation.request import GeneratedImage, GenerationRequest, GenerationResult, Progress
 from generation.scoring import score
 from generation.turns import Turn, Turns
@@ -57,6 +58,7 @@ class Engine:
         self.analyzer = analyzer
         self.styles = styles
         self._pipeline = pipeline
+        self._reader = PromptReader(pipeline.tokenizer)
         self._provenance = {**(provenance or {}), "profile": profile.name}
         self._pristine_scheduler = pipeline.scheduler
         self._scheduler_config = dict(pipeline.scheduler.config)
@@ -78,7 +80,7 @@ class Engine:
 
         Raises RequestError, PhotoError, NoFaceFound.
         """
-        return prepare(request, self.profile, self.analyzer, self._pipeline.tokenizer, self.styles)
+        return prepare(request, self.profile, self.analyzer, self._reader, self.styles)
 
     def generate(
         self, request: GenerationRequest | Prepared, cancel: threading.Event | None = None

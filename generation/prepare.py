@@ -16,7 +16,7 @@ from face.photo import open_photo
 from face.references import identify
 from face.region import face_region
 from face.views import frontal_interocular, view_keypoints
-from generation.prompt import unread_note
+from generation.prompt import PromptReader
 from generation.request import GenerationRequest
 from style_presets import Style, apply_style
 
@@ -62,7 +62,11 @@ class Prepared:
 
 
 def prepare(
-    request: GenerationRequest, profile: Profile, analyzer: FaceAnalyzer, tokenizer: Any, styles: Mapping[str, Style]
+    request: GenerationRequest,
+    profile: Profile,
+    analyzer: FaceAnalyzer,
+    reader: PromptReader,
+    styles: Mapping[str, Style],
 ) -> Prepared:
     """Raises RequestError, PhotoError, NoFaceFound."""
     wish = request.resolved(profile, styles)
@@ -72,9 +76,9 @@ def prepare(
     keypoints = _keypoints(wish, identity, analyzer, size)
     prompt, negative_prompt = apply_style(wish.style, wish.prompt, wish.negative_prompt, styles)
     notes = [
-        *wish.notes,
-        unread_note(tokenizer, "prompt", prompt),
-        unread_note(tokenizer, "negative_prompt", negative_prompt),
+        *dict.fromkeys((*request.notes, *wish.notes)),
+        reader.note("prompt", prompt),
+        reader.note("negative_prompt", negative_prompt),
         _small_face_note(keypoints, size),
     ]
     return Prepared(
@@ -105,7 +109,7 @@ def _keypoints(wish: GenerationRequest, identity: Identity, analyzer: FaceAnalyz
     face = identity.face
     if wish.pose is not None:
         pose = open_photo(wish.pose, field="pose")
-        face = pick_face(analyzer.faces(pose, field="pose"), wish.pose_face)
+        face = pick_face(analyzer.faces(pose, field="pose"), wish.pose_face, field="pose_face")
     return carry_keypoints(face.keypoints, face.size, (width, height))
 
 

@@ -95,6 +95,55 @@ def test_two_at_once_a_cancelled_one_and_a_third_equal_their_solo_runs(engine, w
     assert engine.waiting == 0
 
 
+def test_reading_prompts_beside_a_run_changes_nothing_in_it(engine, photo):
+    long = GenerationRequest(photos=(photo,), prompt="a cook in red " * 200, seed=1)
+    ended = threading.Event()
+    problems = []
+
+    def prepare_again_and_again():
+        while not ended.is_set():
+            try:
+                assert any("Without effect" in note for note in engine.prepare(long).notes)
+            except BaseException as error:
+                problems.append(error)
+                return
+
+    def encoded(words):
+        return [part for part in engine._pipeline.encode_prompt(words) if part is not None]
+
+    prompts = ["a cook", "a knight in the snow " * 20]
+    with torch.no_grad():
+        alone = [encoded(words) for words in prompts]
+        threads = [threading.Thread(target=prepare_again_and_again) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        try:
+            for number in range(200):
+                beside = encoded(prompts[number % 2])
+                assert all(torch.equal(a, b) for a, b in zip(beside, alone[number % 2], strict=True))
+        finally:
+            ended.set()
+            for thread in threads:
+                thread.join(60)
+    assert not problems
+
+
+def test_notes_of_an_earlier_look_at_the_request_are_kept_once(engine, tiny_profile, photo):
+    request = GenerationRequest(photos=(photo,), seed=1, width=71, prompt="a\0cook")
+    settled = request.resolved(tiny_profile)
+    assert len(settled.notes) == 2
+    notes = engine.prepare(settled).notes
+    assert notes[:2] == settled.notes
+    assert len(set(notes)) == len(notes)
+    assert engine.prepare(request).notes == notes
+
+
+def test_a_pose_face_that_is_not_there_names_its_field(engine, photo):
+    with pytest.raises(RequestError) as told:
+        engine.prepare(GenerationRequest(photos=(photo,), pose=photo, pose_face=3))
+    assert told.value.field == "pose_face"
+
+
 @pytest.fixture
 def unet_calls(engine):
     calls = []
@@ -117,13 +166,26 @@ def test_cancel_stops_within_one_step(engine, photo, unet_calls):
 
 
 def test_closing_the_iterator_stops_within_one_step(engine, photo, unet_calls):
+    begun, closing, after = threading.Event(), threading.Event(), []
+
+    def hold(*_):
+        if len(unet_calls) == 3:
+            begun.set()
+            closing.wait(60)
+        if closing.is_set():
+            after.append(len(unet_calls))
+
+    hook = engine._pipeline.unet.register_forward_pre_hook(hold)
     events = engine.generate(GenerationRequest(photos=(photo,), steps=100, seed=3))
-    for event in events:
-        if event.phase == "denoising":
-            break
-    at_close = len(unet_calls)
+    next(events)
+    assert next(events).phase == "denoising"
+    assert begun.wait(60)
+    closer = threading.Timer(0.2, closing.set)
+    closer.start()
     events.close()
-    assert len(unet_calls) <= at_close + 1
+    closer.join()
+    hook.remove()
+    assert after == [3], "only the step under way is finished"
     assert engine.waiting == 0
 
 

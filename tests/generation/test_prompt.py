@@ -2,24 +2,24 @@
 
 import pytest
 
-from generation.prompt import unread, unread_note
+from generation.prompt import PromptReader
 from tests.tiny_engine import byte_tokenizer
 
 
 @pytest.fixture(scope="module")
-def tokenizer():
-    return byte_tokenizer()
+def reader():
+    return PromptReader(byte_tokenizer())
 
 
-def test_what_fits_is_read(tokenizer):
-    assert unread(tokenizer, "a" * 75) == ""
-    assert unread_note(tokenizer, "prompt", "") is None
+def test_what_fits_is_read(reader):
+    assert reader.unread("a" * 75) == ""
+    assert reader.note("prompt", "") is None
 
 
-def test_the_words_that_fall_off_are_named(tokenizer):
+def test_the_words_that_fall_off_are_named(reader):
     text = "a" * 70 + " cook in red"
-    rest = unread(tokenizer, text)
+    rest = reader.unread(text)
     assert rest and text.endswith(rest) and len(text.replace(" ", "")) - len(rest.replace(" ", "")) == 75
-    note = unread_note(tokenizer, "prompt", text)
+    note = reader.note("prompt", text)
     assert note is not None
     assert rest in note and "77 tokens" in note
