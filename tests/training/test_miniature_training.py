@@ -22,6 +22,7 @@ from training.miniature.base import BaseStage, new_unet
 from training.miniature.codec import Components, DecoderStage, EncoderStage, new_autoencoder, signal_to_noise
 from training.miniature.dataset import Drawings, draw
 from training.miniature.face_pack import Recogniser
+from training.miniature.landmarks import LandmarkStage
 from training.miniature.loop import Plan, averaged_weights, train, trained
 from training.miniature.muon import orthogonalised
 from training.miniature.text import TOKENS, encode, load_tokenizer, new_text_encoders, tokenised, train_tokenizer
@@ -222,6 +223,24 @@ def test_adapter_leaves_the_base_alone(world: World, tmp_path: Path) -> None:
     _stopped_after(stage, plan, tmp_path / "halfway", 1)
     resumed = train(stage, plan, tmp_path / "halfway")
     assert all(torch.equal(resumed[name], learnt[name]) for name in learnt)
+
+
+def test_landmark_embedding_learns_and_enters_the_net(world: World, tmp_path: Path) -> None:
+    folder = world.folder / "prepared"
+    stage = LandmarkStage(folder / "landmarks.npy", folder / "keypoints.npy", BLOCKS[0])
+    before = stage.loss(stage.build(), 0, 0, 16).item()
+    weights = train(stage, Plan(steps=30, batch=8, warmup=5, lr=3e-3, ema=0.8), tmp_path)
+    network = stage.build()
+    network.load_state_dict(weights, strict=False)
+    assert stage.loss(network, 0, 0, 16).item() < 0.9 * before
+
+    save_file(weights, tmp_path / "landmarks.safetensors")
+    net = replace(world.adapter, landmarks=tmp_path / "landmarks.safetensors").build()["identity_net"]  # type: ignore[index]
+    embedding = net.controlnet_cond_embedding
+    assert torch.equal(embedding.blocks[3].weight, weights["embedding.blocks.3.weight"])
+    pictures = torch.from_numpy(np.load(folder / "landmarks.npy")[:2]).permute(0, 3, 1, 2) / 255
+    seen = embedding(pictures)
+    assert (seen[0] - seen[1]).abs().max() > 1e-3
 
 
 def test_joint_stage_trains_the_base_and_hands_on(world: World, tmp_path: Path) -> None:

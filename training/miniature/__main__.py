@@ -24,6 +24,7 @@ from training.miniature import loop, prepared
 from training.miniature.dataset import Drawings, draw, load
 from training.miniature.face_pack import ASSETS as PACK
 from training.miniature.face_pack import DETECTOR_FILE, RECOGNISER_FILE, Recogniser
+from training.miniature.landmarks import LandmarkStage
 from training.miniature.text import load_tokenizer
 
 ASSETS = Path(__file__).parents[2] / "assets" / "miniature"
@@ -121,7 +122,10 @@ def joint(
 ) -> None:  # fmt: skip
     """Go on training the base's UNet together with resampler, face attention and IdentityNet."""
     _prepare_faces_and_texts(data, out, seed, pack)
-    stage = adapters.AdapterStage(out / "prepared", out / "base.safetensors", joint=True, seed=seed, name="joint")
+    stage = adapters.AdapterStage(
+        out / "prepared", out / "base.safetensors", landmarks=_landmarks(out, seed, workers), joint=True, seed=seed,
+        name="joint",
+    )  # fmt: skip
     plan = _plan("joint", steps, minutes, workers=workers, batch=batch, muon=muon, warmup=60, floor=0.3)
     unet, face = adapters.split_weights(loop.train(stage, plan, out / "joint", log=out / "joint.log"))
     words = {k: v for k, v in load_file(out / "base.safetensors").items() if k.startswith("text_")}
@@ -142,6 +146,16 @@ def adapter(
     )
     plan = _plan("adapter", steps, minutes, workers=workers, batch=batch, muon=muon, warmup=30, hold=0.2)
     loop.train(stage, plan, out / "adapter", log=out / "adapter.log")
+
+
+def _landmarks(out: Path, seed: int, workers: int) -> Path:
+    """The warm start of IdentityNet's conditioning embedding."""
+    file, folder = out / "landmarks.safetensors", out / "prepared"
+    if not file.exists():
+        stage = LandmarkStage(folder / "landmarks.npy", folder / "keypoints.npy", bases.BLOCKS[0], seed)
+        plan = loop.Plan(steps=200, batch=48, workers=workers, lr=3e-3, warmup=20, hold=0.4, ema=0.99, log_steps=25)
+        save_file(loop.train(stage, plan, out / "landmarks", log=out / "landmarks.log"), file)
+    return file
 
 
 def _prepare_faces_and_texts(data: Path, out: Path, seed: int, pack: Path | None) -> None:

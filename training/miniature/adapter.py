@@ -16,13 +16,13 @@ from torch import nn
 from torch.nn import functional
 
 from training.miniature.base import BLOCKS, CROSS, by_muon, new_unet, time_ids
+from training.miniature.landmarks import CONDITIONING, give
 from training.miniature.loop import generator
 from training.miniature.noise import noised, timesteps
 
 EMBEDDING = 512
 QUERIES = 16
 RESAMPLER_WIDTH = 128
-CONDITIONING = (8, 16, 32, 64, 96)
 
 _PUBLISHED = (
     (".ln0.", ".0.norm1."), (".ln1.", ".0.norm2."), (".attn.to_k.", ".0.to_kv."), (".attn.to_q.", ".0.to_q."),
@@ -188,6 +188,7 @@ class AdapterStage:
     -1 where there are fewer.
     base: safetensors of the base's weights by parameter name (``unet.NAME``).
     start: safetensors of an earlier stage's other weights; without it the parts start from the base.
+    landmarks: safetensors of a LandmarkStage, whose embedding IdentityNet is given.
     joint: the base's UNet learns too, and a share of the samples has text alone so that it stays a base; otherwise it
     is frozen.
     """
@@ -195,6 +196,7 @@ class AdapterStage:
     prepared: Path
     base: Path
     start: Path | None = None
+    landmarks: Path | None = None
     joint: bool = False
     seed: int = 0
     blocks: tuple[int, ...] = BLOCKS
@@ -215,6 +217,8 @@ class AdapterStage:
             loaded = network.load_state_dict(load_file(self.start), strict=False)
             if loaded.unexpected_keys:
                 raise ValueError(f"{self.start.name} holds other weights: {loaded.unexpected_keys[:4]}")
+        if self.landmarks is not None:
+            give(net, load_file(self.landmarks), self.seed)
         return network
 
     by_muon = staticmethod(by_muon)

@@ -68,6 +68,7 @@ def prepare_faces(
         regions[row] = (face_region(keypoints, (side, side)) * 255).round()
     landmarks.flush()
     regions.flush()
+    np.save(folder / "keypoints.npy", drawings.keypoints)
 
     rng = np.random.default_rng([seed, 1])
     numbers = {int(person): number for number, person in enumerate(np.unique(drawings.people))}
