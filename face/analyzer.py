@@ -38,7 +38,9 @@ class FaceAnalyzer:
     ) -> None:
         if det_size < SMALLEST_DETECTION or det_size % DETECTOR_STRIDE:
             raise RequestError(
-                f"The detection size must be a multiple of 32 from 64 up, not {det_size}.", field="det_size"
+                f"The detection size must be a multiple of 32 from 64 up, not {det_size}.",
+                field="det_size",
+                cure="640 suits photographs.",
             )
         self.detector, self.recogniser = open_pack(Path(pack), providers)
         # A detector exported for one size keeps to it.

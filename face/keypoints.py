@@ -55,7 +55,11 @@ def draw_keypoints(keypoints: Any, size: tuple[int, int], *, scale: float = 1.0)
     """
     faces, (width, height) = as_faces(keypoints), as_size(size)
     if not math.isfinite(scale) or scale <= 0:
-        raise RequestError(f"The scale of the landmark picture must be positive, got {scale}.", field="scale")
+        raise RequestError(
+            f"The scale of the landmark picture must be positive, got {scale}.",
+            field="scale",
+            cure="Give 1.0 for the official drawing.",
+        )
     if scale == 1.0:
         return Image.fromarray(_draw_whole_pixels(faces, width, height))
     return Image.fromarray(_draw_fractions(faces, width, height, scale))
@@ -132,5 +136,9 @@ def keypoint_error(found: Any, wanted: Any) -> float:
     found, wanted = as_face(found), as_face(wanted)
     eyes = interocular(wanted)
     if eyes <= 0:
-        raise RequestError("The wanted keypoints have both eyes at one point.", field="keypoints")
+        raise RequestError(
+            "The wanted keypoints have both eyes at one point.",
+            field="keypoints",
+            cure="Give five points that lie apart.",
+        )
     return float(np.linalg.norm(found - wanted, axis=1).mean() / eyes)

@@ -116,7 +116,7 @@ class _Limits:
         )
 
     def unusable(self, reason: str) -> PhotoError:
-        return PhotoError(reason, field=self.field)
+        return PhotoError(reason, field=self.field, cure=WELCOME)
 
 
 def _read(source: Any, field: str) -> bytes:
@@ -130,9 +130,9 @@ def _read(source: Any, field: str) -> bytes:
         try:
             data = source.read(MAX_BYTES + 1)
         except (OSError, ValueError) as error:
-            raise PhotoError("The file could not be read.", field=field) from error
+            raise PhotoError("The file could not be read.", field=field, cure="Open it again and send it.") from error
         if not isinstance(data, bytes):
-            raise PhotoError("The file was opened as text, not as bytes.", field=field)
+            raise PhotoError("The file was opened as text, not as bytes.", field=field, cure="Open it in binary mode.")
     else:
         raise PhotoError(f"A picture cannot be made from {type(source).__name__}.", field=field, cure=WELCOME)
     if len(data) > MAX_BYTES:

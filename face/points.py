@@ -8,6 +8,7 @@ import numpy as np
 from errors import RequestError
 
 FAR = 1e6
+FIVE_PAIRS = "Give five x, y pairs in pixels, left eye first."
 
 
 def as_faces(keypoints: Any) -> np.ndarray:
@@ -17,14 +18,18 @@ def as_faces(keypoints: Any) -> np.ndarray:
     """
     try:
         faces = np.asarray(keypoints, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise RequestError("Keypoints must be numbers, five points of x and y.", field="keypoints") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise RequestError(
+            "Keypoints must be numbers, five points of x and y.", field="keypoints", cure=FIVE_PAIRS
+        ) from error
     if faces.ndim == 2:
         faces = faces[None]
     if faces.ndim != 3 or faces.shape[1:] != (5, 2) or len(faces) == 0:
-        raise RequestError(f"Keypoints must have the shape (5, 2), got {faces.shape}.", field="keypoints")
+        raise RequestError(
+            f"Keypoints must have the shape (5, 2), got {faces.shape}.", field="keypoints", cure=FIVE_PAIRS
+        )
     if not np.isfinite(faces).all() or np.abs(faces).max() > FAR:
-        raise RequestError("Keypoints must be finite and near the picture.", field="keypoints")
+        raise RequestError("Keypoints must be finite and near the picture.", field="keypoints", cure=FIVE_PAIRS)
     return faces
 
 
@@ -32,7 +37,7 @@ def as_face(keypoints: Any) -> np.ndarray:
     """Keypoints of exactly one face as (5, 2) float64; RequestError as in `as_faces`."""
     faces = as_faces(keypoints)
     if len(faces) != 1:
-        raise RequestError("Keypoints of exactly one face are needed here.", field="keypoints")
+        raise RequestError("Keypoints of exactly one face are needed here.", field="keypoints", cure=FIVE_PAIRS)
     return faces[0]
 
 
@@ -40,7 +45,9 @@ def as_size(size: Sequence[int]) -> tuple[int, int]:
     """A canvas size (width, height) in pixels, whole and positive; RequestError otherwise."""
     width, height = int(size[0]), int(size[1])
     if width < 1 or height < 1:
-        raise RequestError(f"A canvas of {width} x {height} px has no pixels.", field="size")
+        raise RequestError(
+            f"A canvas of {width} x {height} px has no pixels.", field="size", cure="Give at least 1 x 1 px."
+        )
     return width, height
 
 

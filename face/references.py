@@ -84,7 +84,11 @@ def identify(
         raise RequestError("There is no photo.", field="photos", cure="Send at least one photo of a face.")
     chosen = [*(choices or ()), *[None] * (len(photos) - len(choices or ()))]
     if len(chosen) > len(photos):
-        raise RequestError(f"{len(chosen)} faces were chosen in {len(photos)} photos.", field="face_choices")
+        raise RequestError(
+            f"{len(chosen)} faces were chosen in {len(photos)} photos.",
+            field="face_choices",
+            cure="Give at most one number per photo.",
+        )
     reports = [_look(index, photo, analyzer, chosen[index]) for index, photo in enumerate(photos)]
     seen = {report.index: report.face for report in reports if report.face is not None}
     if not seen:

@@ -32,7 +32,11 @@ def face_region(faces: Any, size: tuple[int, int], *, margin: float = 0.15, feat
     """
     width, height = as_size(size)
     if not (np.isfinite([margin, feather]).all() and 0 <= margin <= 10 and 0 <= feather <= 10):
-        raise RequestError("Margin and feather of the face region must be between 0 and 10.", field="face_region")
+        raise RequestError(
+            "Margin and feather of the face region must be between 0 and 10.",
+            field="face_region",
+            cure="Leave them out to have the usual ones.",
+        )
     mask = np.zeros((height, width), np.float32)
     for box in _boxes(faces):
         if box[0] >= width or box[1] >= height or box[2] <= 0 or box[3] <= 0:
@@ -60,14 +64,22 @@ def _boxes(faces: Any) -> np.ndarray:
     try:
         numbers = np.asarray(faces, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise RequestError("A face region needs keypoints or boxes.", field="face_region") from error
+        raise RequestError(
+            "A face region needs keypoints or boxes.",
+            field="face_region",
+            cure="Give x1, y1, x2, y2 in pixels or five x, y pairs.",
+        ) from error
     if numbers.shape[-1:] != (4,) or numbers.ndim > 2:
         return np.stack([_head_box(points) for points in as_faces(faces)])
     boxes = numbers.reshape(-1, 4)
     if len(boxes) == 0 or not np.isfinite(boxes).all() or np.abs(boxes).max() > FAR:
-        raise RequestError("The box of a face must be finite and near the picture.", field="face_region")
+        raise RequestError(
+            "The box of a face must be finite and near the picture.",
+            field="face_region",
+            cure="Give x1, y1, x2, y2 in pixels.",
+        )
     if (boxes[:, 2:] <= boxes[:, :2]).any():
-        raise RequestError("The box of a face has no area.", field="face_region")
+        raise RequestError("The box of a face has no area.", field="face_region", cure="Give x1 < x2 and y1 < y2.")
     return boxes
 
 
@@ -75,7 +87,9 @@ def _head_box(points: np.ndarray) -> np.ndarray:
     eyes, mouth = points[:2].mean(axis=0), points[3:].mean(axis=0)
     unit = frontal_interocular(points)
     if unit <= 0:
-        raise RequestError("Five keypoints on one spot have no region.", field="face_region")
+        raise RequestError(
+            "Five keypoints on one spot have no region.", field="face_region", cure="Give five points that lie apart."
+        )
     drop = np.linalg.norm(mouth - eyes)
     below = (mouth - eyes) / drop if drop > 0 else np.array([0.0, 1.0])
     middle = eyes + below * BELOW_EYES * unit

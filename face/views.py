@@ -94,9 +94,17 @@ def view_keypoints(
     if view not in VIEWS:
         raise RequestError(f"There is no view {view!r}.", field="view", cure=f"Choose one of: {', '.join(VIEWS)}.")
     if not math.isfinite(face_size) or face_size <= 0:
-        raise RequestError(f"The size of the face must be positive, got {face_size}.", field="view_size")
+        raise RequestError(
+            f"The size of the face must be positive, got {face_size}.",
+            field="view_size",
+            cure="Give a fraction of the short side, such as 0.45.",
+        )
     if len(centre) != 2 or not all(math.isfinite(value) for value in centre):
-        raise RequestError("The centre of the face must be two fractions of the canvas.", field="view_centre")
+        raise RequestError(
+            "The centre of the face must be two fractions of the canvas.",
+            field="view_centre",
+            cure="Give x and y, each from 0 to 1.",
+        )
     canvas = np.array(as_size(size), dtype=np.float64)
     angles = VIEWS[view]
     projected = ((HEAD - PIVOT) @ rotation(angles.yaw, angles.pitch, angles.roll).T)[:, :2]
