@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -164,14 +163,13 @@ def apply_style(
     Returns: (prompt, negative prompt); the visitor's negative words come first.
 
     Raises:
-        RequestError: no such style; names the nearest ones.
+        RequestError: no such style.
     """
     style = styles.get(style_name)
     if style is None:
-        near = difflib.get_close_matches(style_name.casefold(), [name.casefold() for name in styles], n=3, cutoff=0.4)
-        names = [name for name in styles if name.casefold() in near]
-        cure = f"Did you mean {', '.join(names)}?" if names else f"Choose one of: {', '.join(styles)}."
-        raise RequestError(f"There is no style called {style_name!r}.", field="style", cure=cure)
+        raise RequestError(
+            f"There is no style called {style_name!r}.", field="style", cure="Choose a name that is among the styles."
+        )
     before, after = style.prompt.split(_PLACEHOLDER)
     words = prompt.strip() or ("a person" if style_name != NO_STYLE else "")
     unwanted = [part for part in (negative.strip(), style.negative) if part]

@@ -9,6 +9,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from errors import RequestError
+from generation.memory import is_memory_error
 from generation.request import Lora
 
 _DOWN = re.compile(r"(lora_A|lora\.down|lora_linear_layer\.down|lora_down)(\.\w+)?\.weight$")
@@ -48,6 +49,8 @@ def _load(pipeline: Any, lora: Lora, name: str) -> str | None:
         wanted = sum(1 for key in state if _DOWN.search(key))
         pipeline.load_lora_weights(lora.path, adapter_name=name, local_files_only=True)
     except (ValueError, RuntimeError, KeyError, OSError, NotImplementedError, SafetensorError) as error:
+        if is_memory_error(error):
+            raise
         raise misfit from error
     landed = sum(_layers(getattr(pipeline, part, None), name) for part in _PARTS)
     if landed == 0:

@@ -1,5 +1,6 @@
 """Checks of single values. Each returns the clean value or raises RequestError naming field, range and cure."""
 
+import difflib
 import math
 import unicodedata
 from collections.abc import Iterable
@@ -10,6 +11,9 @@ from errors import RequestError
 
 MAX_PROMPT = 10_000
 """Characters; two text encoders of 77 tokens never see more than a fraction of it."""
+
+LONGEST_NAME = 60
+"""Characters of an unknown name that are compared with the known ones."""
 
 MAX_SEED = 2**32 - 1
 """The largest seed: exact in JSON, in JavaScript numbers and in every spreadsheet."""
@@ -34,12 +38,11 @@ def whole(field: str, value: Any, low: int, high: int) -> int:
     cure = f"Give a whole number from {low} to {high}."
     if isinstance(value, bool) or not isinstance(value, Real):
         raise RequestError(f"{field} is not a whole number.", field=field, cure=cure)
+    if not low <= value <= high:
+        raise RequestError(f"{field} is out of range.", field=field, cure=cure)
     if not isinstance(value, Integral) and not float(value).is_integer():
         raise RequestError(f"{field} is not a whole number.", field=field, cure=cure)
-    result = int(value)
-    if not low <= result <= high:
-        raise RequestError(f"{field} is out of range.", field=field, cure=cure)
-    return result
+    return int(value)
 
 
 def flag(field: str, value: Any) -> bool:
@@ -49,11 +52,19 @@ def flag(field: str, value: Any) -> bool:
 
 
 def one_of(field: str, value: Any, names: Iterable[str]) -> str:
+    """A known name; an error for another one says which known names are nearest."""
     known = list(names)
-    if not isinstance(value, str) or value not in known:
-        shown = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
-        raise RequestError(f"{field} has a name that is not known here.", field=field, cure=f"Choose one of: {shown}.")
-    return value
+    if isinstance(value, str) and value in known:
+        return value
+    asked = value[:LONGEST_NAME] if isinstance(value, str) else ""
+    near = difflib.get_close_matches(asked.casefold(), [name.casefold() for name in known], n=3, cutoff=0.5)
+    alike = sorted((name for name in known if name.casefold() in near), key=lambda name: near.index(name.casefold()))
+    shown = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
+    raise RequestError(
+        f"{field} has a name that is not known here.",
+        field=field,
+        cure=f"Did you mean {' or '.join(alike)}?" if alike else f"Choose one of: {shown}.",
+    )
 
 
 def text(field: str, value: Any) -> tuple[str, str | None]:

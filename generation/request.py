@@ -126,6 +126,8 @@ class GenerationRequest:
         guidance = ranges.number("guidance", default(self.guidance, profile.guidance), 0.0, MAX_GUIDANCE)
         if negative_prompt and guidance <= 1.0:
             notes.append("negative_prompt has no effect at a guidance of 1 or below.")
+        if self.view is None and (self.view_size != GenerationRequest.view_size or self.view_centre is not None):
+            notes.append("view_size and view_centre have no effect without a view.")
         seed = int(np.random.default_rng().integers(ranges.MAX_SEED + 1)) if self.seed is None else self.seed
         return replace(
             self,
@@ -345,11 +347,18 @@ def _loras(loras: Any) -> tuple[Lora, ...]:
             raise RequestError(
                 "loras holds something that is no LoRA.", field="loras", cure="Give a path and a weight."
             )
-        if not lora.path.endswith(".safetensors") or not Path(lora.path).is_file():
+        if not lora.path.endswith(".safetensors") or not _is_file(lora.path):
             raise RequestError(
-                f"The LoRA file {Path(lora.path).name} is not on this machine.",
+                f"The LoRA file {Path(lora.path).name[:80]} is not on this machine.",
                 field="loras",
                 cure="Give the path of a .safetensors file; other formats can run code when they are opened.",
             )
         clean.append(replace(lora, weight=ranges.number("loras", lora.weight, -MAX_SCALE, MAX_SCALE)))
     return tuple(clean)
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):  # a name too long, or with characters that no file system holds
+        return False

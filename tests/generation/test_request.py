@@ -2,6 +2,8 @@
 
 import json
 import math
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -53,7 +55,7 @@ def test_resolving_twice_changes_nothing():
 @pytest.mark.parametrize(
     ("field", "values"),
     {
-        "steps": (0, -1, 10**9, 2.5, math.nan, "30", True, 10**400),
+        "steps": (0, -1, 10**9, 2.5, math.nan, "30", True, 10**400, Fraction(10**400, 3), Decimal(3)),
         "guidance": (-0.1, 31, math.inf, math.nan, "5", True, 10**400),
         "identity_net_scale": (-0.1, 2.1, math.nan),
         "adapter_scale": (-0.1, 2.1, -math.inf),
@@ -81,7 +83,14 @@ def test_resolving_twice_changes_nothing():
             ((1e9, 0), (2, 0), (3, 3), (1, 4), (2, 4)),
         ),
         "face_region": (1, "yes", None),
-        "loras": ((Lora("none.safetensors"),), (Lora("style.ckpt"),), (Lora("a\0b.safetensors"),), ("a",), 4),
+        "loras": (
+            (Lora("none.safetensors"),),
+            (Lora("style.ckpt"),),
+            (Lora("a\0b.safetensors"),),
+            (Lora("a" * 5000 + ".safetensors"),),
+            ("a",),
+            4,
+        ),
     }.items(),
 )
 def test_nonsense_is_refused_and_the_field_is_named(field, values):
@@ -93,6 +102,31 @@ def test_contradictions_are_refused():
     assert refusal(pose=PHOTO, view="front").field == "view"
     assert refusal(identity_start=0.5, identity_end=0.5).field == "identity_start"
     assert refusal(width=256, height=256).field == "width"
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong", "near"),
+    [
+        ("style", "watercolor", "Watercolor"),
+        ("style", "film noire", "Film Noir"),
+        ("scheduler", "euler", "Euler"),
+        ("scheduler", "dpm++ 2m karras", "DPM++ 2M Karras"),
+        ("view", "three quarter left", "three_quarter_left"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest(field, wrong, near):
+    assert refusal(**{field: wrong}).cure.startswith(f"Did you mean {near}")
+
+
+def test_a_name_like_no_other_is_answered_with_the_names():
+    assert NO_STYLE in refusal(style="%%%%%%%%%%").cure
+    assert len(str(refusal(style="x" * 10**6))) < 500
+
+
+def test_a_view_size_without_a_view_is_told():
+    settled = GenerationRequest(photos=(PHOTO,), view_size=0.3).resolved(MINIATURE)
+    assert settled.notes == ("view_size and view_centre have no effect without a view.",)
+    assert GenerationRequest(photos=(PHOTO,), view_size=0.3, view="front").resolved(MINIATURE).notes == ()
 
 
 def test_sizes_snap_with_a_note():
@@ -144,6 +178,8 @@ anything = st.one_of(
     st.just(np.float32(1.5)),
     st.just(np.int64(3)),
     st.just(10**400),
+    st.just(Fraction(10**400, 3)),
+    st.just([Lora("a" * 5000 + ".safetensors")]),
     st.lists(st.tuples(st.floats(-1e3, 1e3), st.floats(-1e3, 1e3)), min_size=5, max_size=5),
 )
 likely = {
