@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from contextlib import closing
@@ -17,7 +18,7 @@ from errors import InstantIDError, PhotoError, RequestError
 from face.photo import open_photo
 from generation.loading import load_engine, pick_profile
 from generation.machine import survey
-from generation.request import GenerationRequest, GenerationResult, Lora
+from generation.request import GeneratedImage, GenerationRequest, GenerationResult, Lora
 from generation.settings import Settings
 from outputs.metadata import read_settings, request_from_settings, write_png
 from style_presets import STYLES, load_styles
@@ -37,6 +38,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+POSE_SETTINGS = ("view", "view_size", "view_centre", "keypoints", "pose_face")
 
 ModelsDir = Annotated[
     Path | None, typer.Option(help="Where downloaded weights lie.", envvar="INSTANTID_MODELS_DIR", show_default=False)
@@ -193,17 +196,21 @@ def generate(
     }
     options = {name: value for name, value in given.items() if value is not None}
     photos = tuple(_photo(path, "face") for path in face)
-    request = request_from_settings(_without(kept, options), photos, **options).resolved(chosen, styles)
+    request = request_from_settings(_without(kept, options), photos, profile=chosen, **options)
+    request = request.resolved(chosen, styles)
     files = _files(out, request.count, overwrite)
     result = _run(load_engine(chosen, settings), request)
     for file, image in zip(files, result.images, strict=True):
-        write_png(image, result.settings, file)
+        _write(image, result.settings, file)
     if as_json:
         print(json.dumps(_report(result, files), ensure_ascii=False))
         return
     for file, image in zip(files, result.images, strict=True):
         likeness = "not measurable" if image.identity is None else f"{image.identity:.2f}"
         print(f"{file}  seed {image.seed}, likeness {likeness}")
+    for report in result.references:
+        if not report.used:
+            print(f"photo {report.index + 1}: {report.verdict}", file=sys.stderr)
     for note in result.notes:
         print(f"note: {note}", file=sys.stderr)
     print(f"{chosen.title}, {result.seconds:.1f} s", file=sys.stderr)
@@ -282,7 +289,7 @@ def _without(kept: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
     if kept.get("loras") and "loras" not in options:
         raise RequestError("The picture was made with LoRA files.", field="like", cure="Give them again with --lora.")
     posed = {"pose", "view"} & options.keys()
-    return {name: value for name, value in kept.items() if not posed or name not in ("view", "keypoints")}
+    return {name: value for name, value in kept.items() if not posed or name not in POSE_SETTINGS}
 
 
 def _files(out: Path, count: int, overwrite: bool) -> list[Path]:
@@ -292,9 +299,28 @@ def _files(out: Path, count: int, overwrite: bool) -> list[Path]:
     if not out.parent.is_dir():
         raise RequestError(f"There is no folder {out.parent}.", field="out", cure="Make it first.")
     files = [out] if count == 1 else [out.with_stem(f"{out.stem}-{number + 1}") for number in range(count)]
-    if taken := [file for file in files if file.exists() and not overwrite]:
-        raise RequestError(f"{taken[0]} is there already.", field="out", cure="Choose another name or add --overwrite.")
+    try:
+        there = [file for file in files if file.exists()]
+    except OSError as error:
+        raise RequestError(
+            f"No file can have this name ({error.strerror}).", field="out", cure="Choose another name."
+        ) from error
+    if folders := [file for file in there if file.is_dir()]:
+        raise RequestError(f"{folders[0]} is a folder.", field="out", cure="Name a file.")
+    if there and not overwrite:
+        raise RequestError(f"{there[0]} is there already.", field="out", cure="Choose another name or add --overwrite.")
+    if locked := [place for place in (out.parent, *there) if not os.access(place, os.W_OK)]:
+        raise RequestError(f"{locked[0]} cannot be written to.", field="out", cure="Choose another place.")
     return files
+
+
+def _write(image: GeneratedImage, settings: dict[str, Any], file: Path) -> None:
+    try:
+        write_png(image, settings, file)
+    except OSError as error:
+        raise RequestError(
+            f"{file} could not be written ({error.strerror}).", field="out", cure="Choose a place with free room."
+        ) from error
 
 
 def main() -> None:

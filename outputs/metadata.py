@@ -17,18 +17,25 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 from xml.sax.saxutils import escape, quoteattr
 
 from PIL import Image, PngImagePlugin
 
+from face.keypoints import carry_keypoints
 from generation.request import GeneratedImage, GenerationRequest, GenerationResult
+
+if TYPE_CHECKING:
+    from weights.registry import Profile
 
 PARAMETERS = "parameters"
 SETTINGS = "instantid"
 XMP = "XML:com.adobe.xmp"
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 TOOL = "InstantID studio"
+OF_THE_WEIGHTS = ("width", "height", "steps", "guidance", "scheduler")
+"""Settings that suit the weights a picture was made with, and no others."""
+
 LONGEST_TEXT = 2**20
 """Bytes of JSON that are read back at most; a settings text is a few thousand long."""
 
@@ -102,13 +109,42 @@ def read_settings(source: str | os.PathLike[str] | bytes | BinaryIO | Image.Imag
 
 
 def request_from_settings(
-    settings: Mapping[str, Any], photos: tuple[Image.Image, ...], **changes: Any
+    settings: Mapping[str, Any], photos: tuple[Image.Image, ...], *, profile: Profile | None = None, **changes: Any
 ) -> GenerationRequest:
     """The request that makes the picture again from the same photos; `changes` are fields to set differently.
 
+    Of settings that were made with another profile than `profile`, what belongs to the weights (size, steps, guidance,
+    scheduler) is not taken over. Chosen faces are kept when there are as many photos as before. Kept keypoints are
+    carried to another size without distortion.
+
     The settings are not trusted: `GenerationRequest.resolved` checks every value as if a stranger had typed it.
+
+    Raises RequestError for kept keypoints without meaning.
     """
-    return GenerationRequest.from_settings(settings, photos, **changes)
+    kept = dict(settings)
+    if profile is not None and kept.get("profile") != profile.name:
+        kept |= dict.fromkeys(OF_THE_WEIGHTS)
+    choices = kept.get("face_choices")
+    if isinstance(choices, list | tuple) and len(choices) != len(photos):
+        del kept["face_choices"]
+    if kept.get("keypoints") is not None:
+        before = _size(settings, None)
+        after = _size({**kept, **changes}, profile)
+        if before is not None and after is not None and before != after:
+            points = carry_keypoints(kept["keypoints"], before, after)
+            kept["keypoints"] = [[float(x), float(y)] for x, y in points]
+    return GenerationRequest.from_settings(kept, photos, **changes)
+
+
+def _size(settings: Mapping[str, Any], profile: Profile | None) -> tuple[int, int] | None:
+    """Width and height in px that settings ask for, None when they do not say or cannot mean it."""
+    usual = (None, None) if profile is None else profile.size
+    width, height = (
+        otherwise if settings.get(name) is None else settings[name]
+        for name, otherwise in zip(("width", "height"), usual, strict=True)
+    )
+    known = isinstance(width, int) and isinstance(height, int) and 0 < width < 10**5 and 0 < height < 10**5
+    return (width, height) if known else None
 
 
 def parameters_text(settings: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ def command(engine, tiny_profile, photo, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(cli, "load_engine", lambda profile, settings: engine)
     monkeypatch.setattr(cli, "pick_profile", lambda name: tiny_profile)
     photo.save("face.png")
+    (tmp_path / "folder.png").mkdir()
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["cli.py", "generate", *arguments])
@@ -96,6 +97,8 @@ def test_several_pictures_are_numbered_and_nothing_is_overwritten(command, tmp_p
         (("--pose", "face.png", "--view", "front"), "contradict"),
         (("--out", "out.jpg"), ".png"),
         (("--out", "nowhere/out.png"), "nowhere"),
+        (("--out", "folder.png"), "folder"),
+        (("--out", "a" * 300 + ".png"), "name"),
         (("--like", "face.png"), "no settings"),
         (("--lora", "none.safetensors:0.5"), "none.safetensors"),
         (("--face", "missing.png"), "missing.png"),
@@ -107,6 +110,37 @@ def test_a_bad_option_is_one_line_and_exit_code_2(command, arguments, words):
     assert out == ""
     assert len(err.strip().splitlines()) == 1
     assert words in err
+
+
+def test_a_full_disk_is_one_line_and_exit_code_2(command, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cli, "write_png", full)
+    code, out, err = command("--face", "face.png")
+    assert (code, out) == (2, "")
+    assert err.strip().splitlines()[-1].startswith("error: out.png could not be written (No space left")
+
+
+def test_photos_that_were_left_out_and_notes_are_told(command, engine, photo, monkeypatch):
+    Image.new("RGB", (80, 80), "teal").save("empty.png")
+    find = engine.analyzer.find
+    monkeypatch.setattr(engine.analyzer, "find", lambda image: find(image) if np.asarray(image).std() > 1 else [])
+    code, _, err = command("--face", "face.png", "--face", "empty.png", "--size", "71x64", "--view-size", "0.3")
+    assert code == 0, err
+    lines = err.strip().splitlines()
+    assert any(line.startswith("photo 2: ") for line in lines)
+    assert not any(line.startswith("photo 1: ") for line in lines)
+    assert any(line.startswith("note: width was set to 64 px") for line in lines)
+    assert any(line.startswith("note: view_size") for line in lines)
+
+
+def test_a_pose_is_carried_to_another_size(command):
+    assert command("--face", "face.png", "--pose", "face.png", "--seed", "5")[0] == 0
+    before = read_settings("out.png")["keypoints"]
+    code, _, err = command("--face", "face.png", "--like", "out.png", "--size", "96x64", "--out", "wide.png")
+    assert code == 0, err
+    assert np.allclose(read_settings("wide.png")["keypoints"], np.add(before, (16, 0)))
 
 
 def test_a_photo_without_a_face_is_one_line_and_exit_code_2(command, engine, monkeypatch):

@@ -129,6 +129,41 @@ def test_other_pictures_have_no_settings():
     assert read_settings(Image.fromarray(PIXELS)) is None
 
 
+def test_what_belongs_to_other_weights_is_not_taken_over():
+    kept = {**wish(steps=9, guidance=1.5, width=160).to_settings(), "profile": "miniature"}
+    same = request_from_settings(kept, (PHOTO,), profile=PROFILE).resolved(PROFILE)
+    assert (same.steps, same.guidance, same.width) == (9, 1.5, 160)
+    sdxl = PROFILES["sdxl"]
+    other = request_from_settings(kept, (PHOTO,), profile=sdxl, steps=12).resolved(sdxl)
+    assert (other.width, other.height) == sdxl.size
+    assert (other.steps, other.guidance, other.scheduler) == (12, sdxl.guidance, sdxl.scheduler)
+    assert other.prompt == "a cook"
+
+
+def test_chosen_faces_hold_for_the_same_number_of_photos():
+    kept = wish(face_choices=(1,)).to_settings()
+    assert request_from_settings(kept, (PHOTO,)).face_choices == (1,)
+    assert request_from_settings(kept, (PHOTO,) * 2).resolved(PROFILE).face_choices == (None, None)
+
+
+def test_keypoints_are_carried_to_another_size():
+    points = ((50, 50), (78, 50), (64, 64), (52, 80), (76, 80))
+    kept = {**wish(keypoints=points).to_settings(), "profile": "miniature"}
+    assert request_from_settings(kept, (PHOTO,), profile=PROFILE).keypoints == points
+    wide = request_from_settings(kept, (PHOTO,), width=160, height=128)
+    assert np.allclose(wide.keypoints, np.add(points, (16, 0)))
+    sdxl = PROFILES["sdxl"]
+    large = request_from_settings(kept, (PHOTO,), profile=sdxl).resolved(sdxl)
+    assert np.allclose(large.keypoints, np.add(np.multiply(points, 7), (0, 128)))
+
+
+@pytest.mark.parametrize("keypoints", ["abcde", [[1]], [[10**400, 1]] * 5, 3, [None], {}])
+def test_hostile_keypoints_are_refused(keypoints):
+    kept = {"keypoints": keypoints, "width": 128, "height": 128}
+    with pytest.raises(RequestError):
+        request_from_settings(kept, (PHOTO,), width=160).resolved(PROFILE)
+
+
 def test_foreign_settings_are_checked_like_any_request():
     hostile = {"steps": 10**9, "photos": ["/etc/passwd"], "loras": [{"name": "x", "weight": 1}], "other": 1}
     with pytest.raises(RequestError):
