@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from errors import Cancelled, InstantIDError
+from errors import Cancelled, InputError, InstantIDError
 from generation.request import GenerationResult
 from style_presets import Style
 from ui import stage
@@ -54,6 +55,7 @@ class Making:
         "compare",
         "coach",
         "timer",
+        "ticket",
     )
 
     def __init__(
@@ -77,6 +79,8 @@ class Making:
 
         Raises gr.Error.
         """
+        if session.busy:
+            raise as_shown(InputError("A picture is being made already.", cure="Wait for it, or press Stop."))
         with shown_in(session):
             self._look(session)
             self._request(session, values)
@@ -85,19 +89,21 @@ class Making:
                 self.room.settled(PATIENCE)
                 if self.room.error is not None:
                     raise self.room.error
-            return self._begun(session)
+            return {**self._begun(session), "ticket": _ticket(session)}
 
-    def run(self, session: Session, *values: Any) -> Iterator[dict[str, Any]]:
-        """Yields what the page shows, from the waiting to the result."""
-        cancel = session.cancel = threading.Event()
+    def run(self, session: Session, ticket: str, *values: Any) -> Iterator[dict[str, Any]]:
+        """Yields what the page shows, from the waiting to the result. A stopped run has nothing more to say."""
+        cancel = session.tickets.pop(ticket, None)
+        if cancel is None or cancel.is_set():
+            return
         session.comparing = False
-        session.failure = None
         try:
             yield from self._run(session, values, cancel)
         except Cancelled:
-            yield self.at_rest(session, STOPPED)
+            return
         except Exception as error:
             remember(session, error)
+            cancel.set()
             yield self.after_failure(session)
             raise as_shown(error) from None
         finally:
@@ -127,6 +133,8 @@ class Making:
     def after_failure(self, session: Session) -> dict[str, Any]:
         """What happened, in the place of the picture."""
         error = session.failure
+        if session.busy:
+            return {}
         if error is None:
             return self.at_rest(session)
         return {
@@ -222,6 +230,14 @@ def as_shown(error: Exception) -> gr.Error:
     return gr.Error(
         "Something went wrong on the server. Your inputs are kept.", title="That did not work", print_exception=False
     )
+
+
+def _ticket(session: Session) -> str:
+    """Makes the newest run's cancel event; the page hands the ticket to the run it starts."""
+    ticket = secrets.token_hex(8)
+    session.tickets.clear()
+    session.tickets[ticket] = session.cancel = threading.Event()
+    return ticket
 
 
 def _behind(session: Session) -> str:

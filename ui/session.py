@@ -55,7 +55,9 @@ class Session:
     Attributes:
         folder: where this visitor's result files lie, made with the first result.
         kept_keypoints: (5, 2) px and the picture size of a result whose settings were taken over.
-        cancel: set by the Stop button, looked at by the run that is under way.
+        cancel: of the run that waits or works, set by the Stop button and at the end of the run.
+        tickets: such events of runs that have not started yet. Each run finds its own: one that was stopped while it
+            waited must not start in the place of a later one.
         failure: what the last failed check said, for the stage to show.
         next_seed: seed of the next run alone, whatever the form says; for examples and advice.
         refused: what could not be taken of the last upload, one sentence each.
@@ -69,6 +71,7 @@ class Session:
     folder: Path | None = None
     kept_keypoints: tuple[tuple[tuple[float, float], ...], tuple[int, int]] | None = None
     cancel: threading.Event | None = None
+    tickets: dict[str, threading.Event] = field(default_factory=dict)
     failure: Exception | None = None
     next_seed: int | None = None
     refused: list[str] = field(default_factory=list)

@@ -62,6 +62,7 @@ def build_page(room: EngineRoom, profile: Profile, files: Path, styles: Mapping[
                 _show(parts, making)
         gr.HTML(f'<p class="privacy">{say.PRIVACY}</p>', elem_id="foot", apply_default_css=False)
         parts["timer"] = gr.Timer(1.0, active=True)
+        parts["ticket"] = gr.Textbox(visible=False)
         Wiring(page, parts, making, shown).connect()
     page.queue(max_size=WAITING_ROOM, default_concurrency_limit=4, api_open=False)
     return page

@@ -29,7 +29,7 @@ GPU: dict[str, Any] = {
     "concurrency_limit": 1,
     "concurrency_id": "gpu",
     "show_progress": "hidden",
-    "trigger_mode": "once",
+    "trigger_mode": "multiple",
 }
 
 SCROLL_UP = "() => { window.scrollTo({top: 0, behavior: 'smooth'}); return []; }"
@@ -43,7 +43,6 @@ class Wiring:
         self._parts = parts
         self._making = making
         self._examples = examples
-        self._runs: list[Any] = []
 
     def connect(self) -> None:
         parts = self._parts
@@ -53,9 +52,7 @@ class Wiring:
         self._results()
         self._run_after(parts["make"].click(_nothing, None, None, js=SCROLL_UP, **QUICK))
         self._run_after(parts["prompt"].submit(_nothing, None, None, js=SCROLL_UP, **QUICK))
-        parts["stop"].click(
-            self._keyed(self._making.stop), session, self._named(Making.names), cancels=self._runs, **QUICK
-        )
+        parts["stop"].click(self._keyed(self._making.stop), session, self._named(Making.names), **QUICK)
         parts["size"].change(self._aspect, [parts["view"], parts["size"]], parts["view"], **QUICK)
         self._page.load(_nothing, None, None, js=script("names"), **QUICK)
         for event in (self._page.load, parts["timer"].tick):
@@ -111,10 +108,11 @@ class Wiring:
         outputs = self._named(Making.names)
         checked = event.success(self._keyed(self._making.check), inputs, outputs, **QUICK)
         checked.failure(self._keyed(self._making.after_failure), self._parts["session"], outputs, **QUICK)
-        self._runs.append(checked.success(self._keyed_events(self._run), inputs, outputs, **GPU))
+        session, *form = inputs
+        checked.success(self._keyed_events(self._run), [session, self._parts["ticket"], *form], outputs, **GPU)
 
-    def _run(self, session: Session, *values: Any) -> Iterator[dict[str, Any]]:
-        for shown in self._making.run(session, *values):
+    def _run(self, session: Session, ticket: str, *values: Any) -> Iterator[dict[str, Any]]:
+        for shown in self._making.run(session, ticket, *values):
             yield {**shown, "coach": self._coach(session)} if "coach" in shown else shown
 
     def _add(self, session: Session, paths: list[str] | None) -> dict[str, Any]:

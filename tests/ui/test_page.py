@@ -48,10 +48,10 @@ def test_from_photo_to_download(page, served: Served) -> None:
     page.locator("#pose-mode label", has_text="A view").click()
     page.locator("label[data-view=three_quarter_left]").click()
     page.locator("#prompt textarea").fill("a woman in a red coat")
-    set_steps(page, 12)
+    set_steps(page, 8)
     make(page)
     page.wait_for_selector(".stage.working img[alt^=Unfinished]")
-    page.wait_for_function("/step \\d+ of 12/.test(document.querySelector('#status').innerText)")
+    page.wait_for_function("/step \\d+ of 8/.test(document.querySelector('#status').innerText)")
     wait_done(page)
     facts = page.inner_text("#facts")
     assert re.search(r"likeness (strong|fair|weak) -?\d\.\d\d|not measurable", facts)
@@ -61,7 +61,7 @@ def test_from_photo_to_download(page, served: Served) -> None:
     data = Path(coming.value.path()).read_bytes()
     with Image.open(io.BytesIO(data)) as picture:
         assert picture.format == "PNG"
-        assert "Steps: 12" in picture.text["parameters"]
+        assert "Steps: 8" in picture.text["parameters"]
         assert "trainedAlgorithmicMedia" in picture.text["XML:com.adobe.xmp"]
     settings = read_settings(data)
     assert settings is not None
@@ -74,6 +74,7 @@ def test_from_photo_to_download(page, served: Served) -> None:
 
 
 def test_an_example_runs_at_a_click(page) -> None:
+    set_steps(page, 6)
     page.locator(".example").first.click()
     page.wait_for_selector(".stage.working")
     wait_done(page)
