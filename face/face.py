@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from face.points import interocular
 from face.views import head_angles
 
 
@@ -35,11 +34,6 @@ class Face:
     def yaw(self) -> float:
         """Degrees by which the head is turned, estimated from the keypoints; positive = nose towards the right."""
         return head_angles(self.keypoints)[0]
-
-    @property
-    def interocular(self) -> float:
-        """Distance between the eyes in pixels."""
-        return interocular(self.keypoints)
 
 
 def similarity(first: np.ndarray, second: np.ndarray) -> float:

@@ -62,7 +62,7 @@ def test_every_picture_of_a_batch_is_the_solo_run_of_its_seed(engine, photo):
 
 
 def test_two_at_once_a_cancelled_one_and_a_third_equal_their_solo_runs(engine, wishes, alone, photo):
-    results, problems, order = {}, {}, []
+    results, problems, at_work = {}, {}, []
     cancel = threading.Event()
 
     def ask(name, wish, stop=None):
@@ -70,10 +70,8 @@ def test_two_at_once_a_cancelled_one_and_a_third_equal_their_solo_runs(engine, w
             for event in engine.generate(GenerationRequest(photos=(photo,), **wish), stop):
                 if isinstance(event, GenerationResult):
                     results[name] = pixels(event)
-                elif event.phase == "denoising":
-                    order.append(name)
-                    if stop is not None:
-                        stop.set()
+                elif event.phase == "denoising" and stop is not None:
+                    stop.set()
         except Cancelled as error:
             problems[name] = error
 
@@ -83,15 +81,17 @@ def test_two_at_once_a_cancelled_one_and_a_third_equal_their_solo_runs(engine, w
         threading.Thread(target=ask, args=(2, wishes[2])),
         threading.Thread(target=ask, args=(3, wishes[3])),
     ]
+    hook = engine._pipeline.unet.register_forward_pre_hook(lambda *_: at_work.append(threading.current_thread()))
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
+    hook.remove()
     assert set(problems) == {"cancelled"}
     assert set(results) == {0, 2, 3}
     assert all(same(results[number], alone[number]) for number in results)
-    runs = [name for number, name in enumerate(order) if number == 0 or order[number - 1] != name]
-    assert len(runs) == len(set(runs)), "two requests were in the pipeline at the same time"
+    runs = [worker for number, worker in enumerate(at_work) if number == 0 or at_work[number - 1] is not worker]
+    assert len(runs) == len(set(runs)) == 4, "two requests were in the pipeline at the same time"
     assert engine.waiting == 0
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from errors import RequestError
+from errors import OutOfMemory, RequestError
 from generation.request import GenerationRequest, Lora
 
 pytestmark = pytest.mark.filterwarnings("ignore:Already found a `peft_config`:UserWarning")
@@ -87,6 +87,15 @@ def broken_files(folder, unet):
     for name, content in {"empty": b"", "pickle": b"\x80\x04K\x01.", "text": b"{}" * 50}.items():
         (folder / f"{name}.safetensors").write_bytes(content)
         yield str(folder / f"{name}.safetensors")
+
+
+def test_a_full_device_is_no_misfit(engine, photo, fitting, monkeypatch):
+    def exhausted(*arguments, **options):
+        raise RuntimeError("CUDA error: out of memory")
+
+    monkeypatch.setattr(engine._pipeline, "load_lora_weights", exhausted)
+    with pytest.raises(OutOfMemory):
+        pixels(engine, photo, loras=(Lora(fitting),))
 
 
 def test_a_file_that_does_not_fit_is_refused_and_leaves_no_trace(engine, photo, tmp_path):
