@@ -17,7 +17,6 @@ from training.miniature.loop import averaged_weights, trained
 from training.miniature.noise import new_scheduler
 from training.miniature.text import load_tokenizer, new_text_encoders
 from weights.bundle import write_sums
-from weights.bundle import write_sums
 
 
 def save_base(
