@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +84,7 @@ class Engine:
 
     def generate(
         self, request: GenerationRequest | Prepared, cancel: threading.Event | None = None
-    ) -> Iterator[Progress | GenerationResult]:
+    ) -> Generator[Progress | GenerationResult, None, None]:
         """Events of a run, the result last.
 
         The work goes on in its own thread while the caller looks at an event. Setting `cancel` raises Cancelled here,

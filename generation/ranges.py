@@ -38,11 +38,12 @@ def whole(field: str, value: Any, low: int, high: int) -> int:
     cure = f"Give a whole number from {low} to {high}."
     if isinstance(value, bool) or not isinstance(value, Real):
         raise RequestError(f"{field} is not a whole number.", field=field, cure=cure)
-    if not low <= value <= high:
+    number: Any = value
+    if not low <= number <= high:
         raise RequestError(f"{field} is out of range.", field=field, cure=cure)
-    if not isinstance(value, Integral) and not float(value).is_integer():
+    if not isinstance(value, Integral) and not float(number).is_integer():
         raise RequestError(f"{field} is not a whole number.", field=field, cure=cure)
-    return int(value)
+    return int(number)
 
 
 def flag(field: str, value: Any) -> bool:

@@ -143,8 +143,9 @@ def _size(settings: Mapping[str, Any], profile: Profile | None) -> tuple[int, in
         otherwise if settings.get(name) is None else settings[name]
         for name, otherwise in zip(("width", "height"), usual, strict=True)
     )
-    known = isinstance(width, int) and isinstance(height, int) and 0 < width < 10**5 and 0 < height < 10**5
-    return (width, height) if known else None
+    if not (isinstance(width, int) and isinstance(height, int)):
+        return None
+    return (width, height) if 0 < width < 10**5 and 0 < height < 10**5 else None
 
 
 def parameters_text(settings: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from PIL import Image
 
 from face.photo import open_photo
 from generation.loading import load_engine
-from generation.request import GenerationRequest
+from generation.request import GenerationRequest, GenerationResult
 
 ROOT = Path(__file__).parent.parent
 SIDE, GAP, SEED = 192, 6, 3
@@ -39,6 +39,7 @@ def main() -> None:
                 seed=SEED,
             )
             *_, result = engine.generate(request)
+            assert isinstance(result, GenerationResult)
             picture = result.images[0].image.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
             sheet.paste(picture, (column * step + GAP, row * step))
     sheet.save(ROOT / "assets" / "showcase.png", optimize=True)
