@@ -34,6 +34,15 @@ BLOCKS = (32, 64)
 CODEC_BLOCKS = (8, 8, 8, 16, 16)
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As the training processes run: sums over several threads differ in their last bits, and Muon enlarges them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @dataclass(frozen=True)
 class World:
     """A tiny run: drawings, components, tokens, a few steps of base, and what the adapter reads."""
