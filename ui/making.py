@@ -248,7 +248,7 @@ def _progress(event: Progress, behind: str, wish: GenerationRequest) -> dict[str
     fraction = None
     if event.phase == "denoising" and event.total:
         fraction = event.step / event.total
-    elif event.phase in ("decoding", "scoring"):
+    elif event.phase == "scoring":
         fraction = 1.0
     shown: dict[str, Any] = {"status": progress_line(event.phase, event.step, event.total, event.seconds_left)}
     if event.previews:

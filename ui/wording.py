@@ -52,7 +52,6 @@ PHASES = {
     "waiting": "waiting for the pictures before yours",
     "reading": "reading the face",
     "denoising": "step {step} of {total}",
-    "decoding": "developing the picture",
     "scoring": "measuring the likeness",
 }
 
