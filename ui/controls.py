@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from weights.registry import Profile
 
 
-def settings_from_file(path: str, profile: Profile, styles: Mapping[str, Style] = STYLES) -> dict[str, Any]:
+def settings_from_file(source: str | bytes, profile: Profile, styles: Mapping[str, Style] = STYLES) -> dict[str, Any]:
     """Settings in a PNG made by the app, with every value checked. Raises RequestError."""
-    settings = read_settings(path)
+    settings = read_settings(source)
     if settings is None:
         raise RequestError(
             "That picture holds no settings.",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
 THUMBNAIL_SIDE = 160
 COMPARE_SIDE = 1024
 KEPT_SECONDS = 12 * 3600  # an evening; a page that is closed takes its results along an hour later
-SWEEP_SECONDS = 600
+SWEEP_SECONDS = 60
+
+
+class Sweepable(Protocol):
+    def sweep(self) -> None: ...
 
 
 class ResultFolder:
@@ -36,6 +41,7 @@ class ResultFolder:
         if session.folder is None:
             session.folder = self.root / secrets.token_urlsafe(16)
         session.folder.mkdir(parents=True, exist_ok=True)
+        os.utime(session.folder)
         return session.folder
 
     def sweep(self, older_than: float = KEPT_SECONDS) -> None:
@@ -45,15 +51,17 @@ class ResultFolder:
             if now - folder.stat().st_mtime > older_than:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def keep_swept(self) -> None:
-        """Sweeps every ten minutes for as long as the app runs."""
 
-        def sweep_on() -> None:
-            while True:
-                time.sleep(SWEEP_SECONDS)
-                self.sweep()
+def keep_swept(*places: Sweepable) -> None:
+    """Sweeps once a minute for as long as the app runs."""
 
-        threading.Thread(target=sweep_on, name="sweeper", daemon=True).start()
+    def sweep_on() -> None:
+        while True:
+            time.sleep(SWEEP_SECONDS)
+            for place in places:
+                place.sweep()
+
+    threading.Thread(target=sweep_on, name="sweeper", daemon=True).start()
 
 
 def forget(session: Session) -> None:

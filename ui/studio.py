@@ -16,9 +16,10 @@ from ui.background import EngineRoom
 from ui.examples import examples
 from ui.form import label_of, size_labels
 from ui.header import header_html
+from ui.inbox import Inbox
 from ui.making import Making
 from ui.pose import view_picker
-from ui.results import KEPT_SECONDS, ResultFolder, forget
+from ui.results import KEPT_SECONDS, ResultFolder, forget, keep_swept
 from ui.session import Session
 from ui.theme import script
 from ui.what import style_picker
@@ -43,7 +44,8 @@ def build_page(room: EngineRoom, profile: Profile, files: Path, styles: Mapping[
         styles: the presets on offer, by name.
     """
     folder = ResultFolder(files)
-    folder.keep_swept()
+    inbox = Inbox(files)
+    keep_swept(folder, inbox)
     shown = examples(styles)
     making = Making(room, profile, accelerated(room), folder, shown, styles)
     with gr.Blocks(title=say.PRODUCT, analytics_enabled=False, fill_width=True, delete_cache=SWEPT) as page:
@@ -63,7 +65,7 @@ def build_page(room: EngineRoom, profile: Profile, files: Path, styles: Mapping[
         gr.HTML(f'<p class="privacy">{say.PRIVACY}</p>', elem_id="foot", apply_default_css=False)
         parts["timer"] = gr.Timer(1.0, active=True)
         parts["ticket"] = gr.Textbox(visible=False)
-        Wiring(page, parts, making, shown).connect()
+        Wiring(page, parts, making, inbox, shown).connect()
     page.queue(max_size=WAITING_ROOM, default_concurrency_limit=4, api_open=False)
     return page
 

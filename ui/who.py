@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Sequence
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from PIL import Image
 
 from errors import InputError, NoFaceFound, PhotoError
 from face.photo import open_photo
+from ui.inbox import Inbox
 from ui.pictures import data_url, face_marks
 from ui.session import LONGEST_SIDE, Photo, Session
 from ui.wording import letter
@@ -27,13 +26,9 @@ NUMBERED = re.compile(r"\b([Pp]hoto) (\d+)")
 """A verdict says "photo 2", the page calls it photo B."""
 
 
-def read_photo(path: str | os.PathLike[str], *, field: str = "photo") -> Photo:
+def read_photo(inbox: Inbox, path: str, *, field: str = "photo") -> Photo:
     """Opens an uploaded file and deletes it: from here on the photo is in memory only. Raises PhotoError."""
-    try:
-        image = open_photo(path, field=field)
-    finally:
-        Path(path).unlink(missing_ok=True)
-    return as_photo(image)
+    return as_photo(open_photo(inbox.take(path, field=field), field=field))
 
 
 def as_photo(image: Image.Image) -> Photo:
@@ -44,16 +39,16 @@ def as_photo(image: Image.Image) -> Photo:
     return Photo(image, data_url(image, PREVIEW_SIDE))
 
 
-def add_photos(session: Session, paths: Iterable[str]) -> None:
+def add_photos(session: Session, inbox: Inbox, paths: Iterable[str]) -> None:
     """Reads uploads into the session; what could not be taken stands in `session.refused`."""
     refused = []
     for path in paths:
-        if len(session.photos) >= MAX_PHOTOS:
-            Path(path).unlink(missing_ok=True)
-            refused.append(f"At most {MAX_PHOTOS} photos are used; the rest was left out.")
-            continue
         try:
-            session.photos.append(read_photo(path))
+            data = inbox.take(path)
+            if len(session.photos) < MAX_PHOTOS:
+                session.photos.append(as_photo(open_photo(data)))
+            else:
+                refused.append(f"At most {MAX_PHOTOS} photos are used; the rest was left out.")
         except PhotoError as error:
             refused.append(str(error))
     session.refused = list(dict.fromkeys(refused))

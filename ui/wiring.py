@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -16,6 +15,7 @@ from ui.controls import controls_from, settings_from_file, with_advice
 from ui.examples import Example
 from ui.form import FIELDS, read_size
 from ui.header import header_html
+from ui.inbox import Inbox
 from ui.making import Making, as_shown
 from ui.pose import START
 from ui.session import Photo, Session
@@ -38,10 +38,13 @@ SCROLL_UP = "() => { window.scrollTo({top: 0, behavior: 'smooth'}); return []; }
 class Wiring:
     """Events of one page. `parts` maps names to components."""
 
-    def __init__(self, page: gr.Blocks, parts: dict[str, Any], making: Making, examples: Sequence[Example]) -> None:
+    def __init__(
+        self, page: gr.Blocks, parts: dict[str, Any], making: Making, inbox: Inbox, examples: Sequence[Example]
+    ) -> None:
         self._page = page
         self._parts = parts
         self._making = making
+        self._inbox = inbox
         self._examples = examples
 
     def connect(self) -> None:
@@ -116,13 +119,13 @@ class Wiring:
             yield {**shown, "coach": self._coach(session)} if "coach" in shown else shown
 
     def _add(self, session: Session, paths: list[str] | None) -> dict[str, Any]:
-        add_photos(session, paths or [])
+        add_photos(session, self._inbox, paths or [])
         return {"upload": None, "coach": self._coach(session)}
 
     def _add_pose(self, session: Session, path: str | None) -> dict[str, Any]:
         if path is not None:
             with _shown():
-                session.pose = read_photo(path, field="pose")
+                session.pose = read_photo(self._inbox, path, field="pose")
         return {"pose_upload": None, "pose_coach": pose_coach_html(session.pose)}
 
     def _look(self, session: Session) -> dict[str, Any]:
@@ -201,10 +204,8 @@ class Wiring:
         if path is None:
             return {}
         with _shown():
-            try:
-                settings = settings_from_file(path, self._making.profile, self._making.styles)
-            finally:
-                Path(path).unlink()
+            data = self._inbox.take(path, field="restore")
+            settings = settings_from_file(data, self._making.profile, self._making.styles)
             return {"restore": None, "status": say.TAKEN_OVER, **controls_from(session, settings, self._making.profile)}
         return {"restore": None}
 

@@ -88,7 +88,12 @@ def test_components_invert_and_have_unit_variance() -> None:
 
 @pytest.mark.parametrize("kind", [DecoderStage, EncoderStage])
 def test_autoencoder_learns(world: World, tmp_path: Path, kind: type[DecoderStage] | type[EncoderStage]) -> None:
-    stage = kind(world.folder / "pictures" / "images.npy", world.folder / "components.npz", blocks=CODEC_BLOCKS)
+    pictures, components = world.folder / "pictures", world.folder / "components.npz"
+    stage = (
+        DecoderStage(pictures / "images.npy", pictures / "keypoints.npy", components, blocks=CODEC_BLOCKS)
+        if kind is DecoderStage
+        else EncoderStage(pictures / "images.npy", components, blocks=CODEC_BLOCKS)
+    )
     before = stage.loss(stage.build(), 0, 0, 16).item()
     plan = Plan(steps=25, batch=8, warmup=5, lr=3e-3, ema=0.8)
     weights = train(stage, plan, tmp_path)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from skimage import data
 
 from outputs.metadata import read_settings
 from tests.ui.conftest import EXAMPLES, Served
@@ -85,6 +86,17 @@ def test_from_photo_to_download(page, served: Served) -> None:
     page.locator("#compare").click()
     page.locator(".compare .wipe").press("ArrowRight")
     assert page.locator(".compare").get_attribute("style").count("--cut: 51%") == 1
+
+
+def test_a_real_photograph_becomes_a_drawn_portrait(page) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(data.astronaut()).save(buffer, "JPEG", quality=92)
+    add(page, {"name": "astronaut.jpg", "mimeType": "image/jpeg", "buffer": buffer.getvalue()})
+    assert page.locator("#coach .coach > li.used").count() == 1
+    set_steps(page, 6)
+    make(page)
+    wait_done(page)
+    assert page.locator("#strip button").count() == 1
 
 
 def test_an_example_runs_at_a_click(page) -> None:

@@ -88,7 +88,7 @@ def codec(
         prepared.prepare_components(load(data / "pictures"), components, channels)
     share = MINUTES["encoder"] / (MINUTES["decoder"] + MINUTES["encoder"])
     for stage, part in (
-        (codecs.DecoderStage(pictures, components, seed), 1 - share),
+        (codecs.DecoderStage(pictures, data / "pictures" / "keypoints.npy", components, seed), 1 - share),
         (codecs.EncoderStage(pictures, components, seed), share),
     ):
         plan = _plan(
