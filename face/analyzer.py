@@ -1,6 +1,8 @@
 """Faces in a picture: detected, and looked for again in other ways when there are none at first sight."""
 
+import os
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -49,6 +51,12 @@ class FaceAnalyzer:
         smaller = max(SMALLEST_DETECTION, self.det_size // 2 // DETECTOR_STRIDE * DETECTOR_STRIDE)
         sizes = (smaller, self.det_size * 2) if fixed is None else ()
         self.other_sizes = tuple(size for size in sizes if size != self.det_size)
+        self._unlock()
+        # ZeroGPU forks the app for each run: a lock that another thread holds just then would stay shut in the child.
+        unlock = weakref.WeakMethod(self._unlock)
+        os.register_at_fork(after_in_child=lambda: (alive := unlock()) and alive())
+
+    def _unlock(self) -> None:
         self._lock = threading.Lock()
 
     def faces(self, image: Image.Image, *, field: str = "photo") -> list[Face]:

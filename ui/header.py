@@ -44,7 +44,8 @@ def _about(room: EngineRoom, profile: Profile) -> str:
             "<p><b>People come out drawn.</b> The miniature is a small model that was trained for this app. It runs on "
             "any computer and shows every control at work.</p><p>For photographs, on a computer with a GPU of 12 GB or "
             "more (8 GB work too, slowly):</p><pre>python cli.py download --profile realvisxl\n"
-            "python app.py --profile realvisxl</pre><p>The photographic models have their own licences; the face models among them are for research only.</p>"
+            "python app.py --profile realvisxl</pre>"
+            "<p>The photographic models have their own licences; the face models among them are for research only.</p>"
         )
     return (
         f"<p><b>{escape(profile.title)}</b></p><p>The licence of these weights applies to what you make with them. The "

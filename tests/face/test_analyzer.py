@@ -1,5 +1,6 @@
 """The analyzer on a pack whose faces are flags placed to the pixel, and against insightface's own way through."""
 
+import os
 import threading
 from pathlib import Path
 
@@ -28,6 +29,14 @@ def _check(face: Face, flag, atol=0.01):
     assert face.embedding.shape == (512,)
     assert {face.embedding.dtype, face.keypoints.dtype, face.box.dtype} == {np.dtype(np.float32)}
     assert 0.5 < face.det_score <= 1
+
+
+def test_a_forked_process_does_not_wait_for_a_thread_it_does_not_have(flags):
+    with flags._lock:
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if flags._lock.acquire(timeout=1) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 @pytest.mark.parametrize(
