@@ -18,7 +18,8 @@ from errors import InstantIDError, PhotoError, RequestError
 from face.photo import open_photo
 from generation.loading import load_engine, pick_profile
 from generation.machine import survey
-from generation.request import GeneratedImage, GenerationRequest, GenerationResult, Lora
+from generation.modes import FILLED
+from generation.request import GeneratedImage, GenerationRequest, GenerationResult, Lora, lora_files
 from generation.settings import Settings
 from outputs.metadata import read_settings, request_from_settings, write_png
 from style_presets import STYLES, load_styles
@@ -143,6 +144,9 @@ def generate(
     ),
     count: Annotated[int | None, typer.Option(help="Number of pictures.", show_default=False)] = None,
     seed: Annotated[int | None, typer.Option(help="0 to 4294967295; drawn when not given.", show_default=False)] = None,
+    mode: Annotated[
+        str | None, typer.Option(help="Speed: quality, fast, turbo, or a way of turbo (lcm, tcd, ...).")
+    ] = None,
     steps: Annotated[int | None, typer.Option(show_default="by profile")] = None,
     guidance: Annotated[float | None, typer.Option(show_default="by profile")] = None,
     scheduler: Annotated[str | None, typer.Option(show_default="by profile")] = None,
@@ -156,7 +160,7 @@ def generate(
         typer.Option("--adapter-scale", "--adapter-strength", help="Face detail.", show_default="by profile"),
     ] = None,
     lora: Annotated[
-        list[str] | None, typer.Option(help="FILE.safetensors or FILE.safetensors:WEIGHT. May be repeated.")
+        list[str] | None, typer.Option(help="FILE.safetensors or OWNER/REPO, with :WEIGHT or without. May be repeated.")
     ] = None,
     like: Annotated[
         Path | None, typer.Option(help="PNG made here, whose settings hold where no option is given.")
@@ -185,6 +189,7 @@ def generate(
         "view_size": view_size,
         "count": count,
         "seed": seed,
+        "mode": mode,
         "steps": steps,
         "guidance": guidance,
         "scheduler": scheduler,
@@ -285,11 +290,16 @@ def _settings_like(picture: Path | None) -> dict[str, Any]:
 
 
 def _without(kept: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
-    """Kept settings less the pose when another is asked for. LoRA files cannot be kept, so they must be given again."""
-    if kept.get("loras") and "loras" not in options:
+    """Kept settings less the pose or the speed when another is asked for.
+
+    LoRA files cannot be kept, so they must be given again; of another mode the LoRAs go too.
+    """
+    if lora_files(kept) and "loras" not in options:
         raise RequestError("The picture was made with LoRA files.", field="like", cure="Give them again with --lora.")
-    posed = {"pose", "view"} & options.keys()
-    return {name: value for name, value in kept.items() if not posed or name not in POSE_SETTINGS}
+    dropped = set(POSE_SETTINGS) if {"pose", "view"} & options.keys() else set()
+    if "mode" in options:
+        dropped |= {*FILLED, "loras"}
+    return {name: value for name, value in kept.items() if name not in dropped}
 
 
 def _files(out: Path, count: int, overwrite: bool) -> list[Path]:

@@ -21,6 +21,7 @@ from generation.prepare import Prepared, prepare
 from generation.prompt import PromptReader
 from generation.request import GeneratedImage, GenerationRequest, GenerationResult, Progress
 from generation.scoring import score
+from generation.sources import Sources
 from generation.turns import Turn, Turns
 from style_presets import STYLES, Style
 
@@ -42,6 +43,7 @@ class Engine:
     Args:
         pipeline: `StableDiffusionXLInstantIDPipeline` with its adapter loaded; the engine owns it from now on.
         styles: the presets that requests may name.
+        sources: where LoRAs and other extras come from; None for the usual places.
         provenance: what the settings of every result say about code and weights, JSON-able.
     """
 
@@ -52,12 +54,14 @@ class Engine:
         profile: Profile,
         *,
         styles: Mapping[str, Style] = STYLES,
+        sources: Sources | None = None,
         provenance: Mapping[str, Any] | None = None,
     ) -> None:
         self.profile = profile
         self.analyzer = analyzer
         self.styles = styles
         self._pipeline = pipeline
+        self._sources = sources or Sources()
         self._reader = PromptReader(pipeline.tokenizer)
         self._provenance = {**(provenance or {}), "profile": profile.name}
         self._pristine_scheduler = pipeline.scheduler
@@ -78,9 +82,9 @@ class Engine:
     def prepare(self, request: GenerationRequest) -> Prepared:
         """Checks and face analysis, on the CPU and beside whatever runs.
 
-        Raises RequestError, PhotoError, NoFaceFound.
+        Raises RequestError, PhotoError, NoFaceFound; WeightsMissing, WeightsCorrupt for a LoRA of elsewhere.
         """
-        return prepare(request, self.profile, self.analyzer, self._reader, self.styles)
+        return prepare(request, self.profile, self.analyzer, self._reader, self.styles, self._sources)
 
     def generate(
         self, request: GenerationRequest | Prepared, cancel: threading.Event | None = None
@@ -145,7 +149,7 @@ class Engine:
         wish = prepared.request
         first_seed = wish.seed or 0
         images: list[GeneratedImage] = []
-        with self._restored(), applied(self._pipeline, wish.loras) as notes:
+        with self._restored(), applied(self._pipeline, wish.loras, prepared.lora_files) as notes:
             run = _Run(send, wish.count)
             for number in range(wish.count):
                 seed = (first_seed + number) % (ranges.MAX_SEED + 1)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from errors import RequestError, WeightsCorrupt
 from generation.settings import Settings, on_zero_gpu
+from generation.sources import Sources
 from style_presets import STYLES, load_styles
 from weights import bundle, lock
 from weights.registry import AUTO, PROFILES, Profile, Weight, choose_profile
@@ -60,6 +61,7 @@ def load_engine(
         _load_analyzer(chosen, parts["face_pack"]),
         chosen,
         styles=STYLES if settings.styles is None else load_styles(settings.styles),
+        sources=Sources(store),
         provenance={
             "weights": fingerprint(chosen, store),
             "precision": str(how.dtype).removeprefix("torch."),

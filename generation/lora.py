@@ -19,8 +19,11 @@ _PARTS = ("unet", "text_encoder", "text_encoder_2")
 
 
 @contextmanager
-def applied(pipeline: Any, loras: Sequence[Lora]) -> Iterator[tuple[str, ...]]:
+def applied(pipeline: Any, loras: Sequence[Lora], files: Sequence[Path]) -> Iterator[tuple[str, ...]]:
     """Within the block the LoRAs act; afterwards the pipeline is bit for bit what it was.
+
+    Args:
+        files: of each LoRA, where it lies.
 
     Yields notes on parts of a file that belong to no layer of these weights.
 
@@ -30,24 +33,24 @@ def applied(pipeline: Any, loras: Sequence[Lora]) -> Iterator[tuple[str, ...]]:
         yield ()
         return
     try:
-        notes = [note for number, lora in enumerate(loras) if (note := _load(pipeline, lora, f"lora_{number}"))]
+        told = [_load(pipeline, file, f"lora_{number}") for number, file in enumerate(files)]
         pipeline.set_adapters([f"lora_{number}" for number in range(len(loras))], [lora.weight for lora in loras])
-        yield tuple(notes)
+        yield tuple(note for note in told if note)
     finally:
         pipeline.unload_lora_weights()
 
 
-def _load(pipeline: Any, lora: Lora, name: str) -> str | None:
-    file = Path(lora.path).name
+def _load(pipeline: Any, path: Path, name: str) -> str | None:
+    file = path.name
     misfit = RequestError(
         f"The LoRA file {file} does not fit these weights.",
         field="loras",
         cure="Choose a LoRA that was trained for this base model (SDXL for the photographic profiles).",
     )
     try:
-        state, _ = pipeline.lora_state_dict(lora.path, unet_config=pipeline.unet.config, local_files_only=True)
+        state, _ = pipeline.lora_state_dict(path, unet_config=pipeline.unet.config, local_files_only=True)
         wanted = sum(1 for key in state if _DOWN.search(key))
-        pipeline.load_lora_weights(lora.path, adapter_name=name, local_files_only=True)
+        pipeline.load_lora_weights(path, adapter_name=name, local_files_only=True)
     except (ValueError, RuntimeError, KeyError, OSError, NotImplementedError, SafetensorError) as error:
         if is_memory_error(error):
             raise

@@ -1,5 +1,6 @@
 """One picture: a fresh scheduler, one pass of the pipeline, one decode."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,7 +12,8 @@ from generation.decode import decode
 from generation.memory import free_memory, is_memory_error
 from generation.prepare import Prepared
 from generation.preview import Previews
-from generation.schedulers import build_scheduler
+from generation.schedulers import SCHEDULERS, build_scheduler
+from generation.windows import ROWS, without_guidance
 
 Tell = Callable[[int, int, Image.Image | None], None]
 """Told after each step: steps done, steps in all, a preview when there is one."""
@@ -34,15 +36,19 @@ def make_picture(
     wish = prepared.request
     if stopped():
         raise cancelled()
-    pipeline.scheduler = build_scheduler(wish.scheduler or "", scheduler_config)
+    solver = wish.scheduler or ""
+    pipeline.scheduler = build_scheduler(solver, scheduler_config)
     previews = Previews(pipeline, pipeline.scheduler)
 
     def on_step_end(pipe: Any, index: int, timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
         if stopped():
             pipe._interrupt = True
-        else:
-            tell(index + 1, pipe.num_timesteps, previews.picture())
-        return {}
+            return {}
+        tell(index + 1, pipe.num_timesteps, previews.picture())
+        return without_guidance(pipe, values) if index + 1 >= guided_steps(pipe.num_timesteps) else {}
+
+    def guided_steps(steps: int) -> int:
+        return steps if wish.guidance_end is None else math.ceil(wish.guidance_end * steps)
 
     width, height = prepared.landmarks.size
     latents = pipeline(
@@ -60,7 +66,9 @@ def make_picture(
         control_guidance_start=wish.identity_start,
         control_guidance_end=wish.identity_end,
         generator=torch.Generator("cpu").manual_seed(seed),
+        eta=SCHEDULERS[solver].eta,
         callback_on_step_end=on_step_end,
+        callback_on_step_end_tensor_inputs=list(ROWS),
         output_type="latent",
     ).images
     if stopped():

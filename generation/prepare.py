@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from face.region import face_region
 from face.views import frontal_interocular, view_keypoints
 from generation.prompt import PromptReader
 from generation.request import GenerationRequest
+from generation.sources import Sources
 from style_presets import Style, apply_style
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ class Prepared:
         region: (height, width) float32 in 0..1, where the IdentityNet acts, or None for everywhere.
         prompt, negative_prompt: with the style applied.
         notes: in plain words.
+        lora_files: of each LoRA of the request, where it lies.
     """
 
     request: GenerationRequest
@@ -51,6 +54,7 @@ class Prepared:
     prompt: str
     negative_prompt: str
     notes: tuple[str, ...]
+    lora_files: tuple[Path, ...] = ()
 
     def settings(self) -> dict[str, Any]:
         """JSON-able; enough to make the pictures again from the same photos, without the pose picture."""
@@ -67,8 +71,9 @@ def prepare(
     analyzer: FaceAnalyzer,
     reader: PromptReader,
     styles: Mapping[str, Style],
+    sources: Sources,
 ) -> Prepared:
-    """Raises RequestError, PhotoError, NoFaceFound."""
+    """Raises RequestError, PhotoError, NoFaceFound; WeightsMissing and WeightsCorrupt for a LoRA of elsewhere."""
     wish = request.resolved(profile, styles)
     photos = tuple(open_photo(photo, field="photos") for photo in wish.photos)
     identity = identify(photos, analyzer, choices=wish.face_choices)
@@ -90,6 +95,7 @@ def prepare(
         prompt=prompt,
         negative_prompt=negative_prompt,
         notes=tuple(note for note in notes if note),
+        lora_files=tuple(sources.lora(lora.path) for lora in wish.loras),
     )
 
 

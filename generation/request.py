@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from errors import RequestError
-from generation import ranges
+from generation import modes, ranges, sources
 from generation.schedulers import SCHEDULERS
 from style_presets import NO_STYLE, STYLES, Style
 
@@ -29,7 +29,10 @@ MAX_SCALE = 2.0
 
 @dataclass(frozen=True)
 class Lora:
-    """A LoRA file (.safetensors) on this machine and how strongly it acts (0 is off, 1 as trained)."""
+    """A LoRA and how strongly it acts (0 is off, 1 as trained).
+
+    path: a .safetensors file on this machine, a name of the registry, or `owner/repository[/file.safetensors]`.
+    """
 
     path: str
     weight: float = 1.0
@@ -52,16 +55,19 @@ class GenerationRequest:
         style: name in `style_presets.STYLES`.
         identity_net_scale: strength of the IdentityNet (face shape and place), 0 to 2.
         adapter_scale: strength of the face tokens in the UNet (face detail), 0 to 2.
-        identity_start, identity_end: the IdentityNet acts in this part of the run, fractions with start < end.
+        identity_start, identity_end: the IdentityNet acts in this part of the run, fractions with start < end; the
+            whole run where neither this nor a mode says otherwise.
+        mode: name in `generation.modes.MODES`, or "turbo"; sets what is left open of speed, and its LoRA.
         steps: 1 to 200.
         guidance: 0 to 30; at 1 or below nothing is guided and the negative prompt has no effect.
+        guidance_end: fraction of the run after which nothing is guided any more, which halves the work of a step.
         seed: 0 to 2**32 - 1; None draws one. Picture k of `count` has seed + k (modulo 2**32), and is the picture
             that a request of one picture with that seed makes.
         scheduler: name in `generation.schedulers.SCHEDULERS`.
         width, height: px; snapped to the profile's step with a note, refused outside its range.
         count: 1 to 8 pictures.
         face_region: keep the IdentityNet to the surroundings of the face.
-        loras: LoRA files with weights, applied for this request alone.
+        loras: LoRAs with weights, applied for this request alone.
         notes: what `resolved` changed, in plain words.
     """
 
@@ -78,10 +84,12 @@ class GenerationRequest:
     style: str = NO_STYLE
     identity_net_scale: float | None = None
     adapter_scale: float | None = None
-    identity_start: float = 0.0
-    identity_end: float = 1.0
+    identity_start: float | None = None
+    identity_end: float | None = None
+    mode: str | None = None
     steps: int | None = None
     guidance: float | None = None
+    guidance_end: float | None = None
     seed: int | None = None
     scheduler: str | None = None
     width: int | None = None
@@ -100,6 +108,8 @@ class GenerationRequest:
         Raises:
             RequestError: names the field, what is allowed and what to do. No other error for any input.
         """
+        if self.mode is not None:
+            self = self._in_mode(profile)
         notes: list[str] = []
 
         def noted(value_and_note: tuple[Any, str | None]) -> Any:
@@ -115,8 +125,8 @@ class GenerationRequest:
         prompt = noted(ranges.text("prompt", self.prompt))
         negative_prompt = noted(ranges.text("negative_prompt", self.negative_prompt))
         width, height = _size(self, profile, noted)
-        start = ranges.number("identity_start", self.identity_start, 0.0, 1.0)
-        end = ranges.number("identity_end", self.identity_end, 0.0, 1.0)
+        start = ranges.number("identity_start", default(self.identity_start, 0.0), 0.0, 1.0)
+        end = ranges.number("identity_end", default(self.identity_end, 1.0), 0.0, 1.0)
         if start >= end:
             raise RequestError(
                 "identity_start is not before identity_end.",
@@ -147,6 +157,7 @@ class GenerationRequest:
             identity_end=end,
             steps=ranges.whole("steps", default(self.steps, profile.steps), 1, MAX_STEPS),
             guidance=guidance,
+            guidance_end=ranges.number("guidance_end", default(self.guidance_end, 1.0), 0.0, 1.0),
             seed=ranges.whole("seed", seed, 0, ranges.MAX_SEED),
             scheduler=ranges.one_of("scheduler", default(self.scheduler, profile.scheduler), SCHEDULERS),
             width=width,
@@ -157,15 +168,25 @@ class GenerationRequest:
             notes=tuple(notes),
         )
 
+    def _in_mode(self, profile: Profile) -> GenerationRequest:
+        """What the mode says, where nothing else is said. Settling twice adds the mode's LoRA once."""
+        name = modes.settled(self.mode, profile)
+        wanted = modes.settings_of(name, profile)
+        filled = {field: value for field, value in wanted.items() if getattr(self, field) is None}
+        lora, loras = modes.MODES[name].lora, self.loras
+        if lora is not None and not any(getattr(one, "path", None) == lora.name for one in _listed(loras)):
+            loras = (*_listed(loras), Lora(lora.name, modes.MODES[name].lora_weight))
+        return replace(self, mode=name, loras=loras, **filled)
+
     def to_settings(self) -> dict[str, Any]:
-        """Everything but pictures, as JSON can hold it. A LoRA is named by its file name alone: a path is private."""
+        """Everything but pictures, as JSON can hold it. A LoRA file is named by its name alone: a path is private."""
         settings: dict[str, Any] = {}
         for field in fields(self):
             if field.name in ("photos", "pose", "notes"):
                 continue
             value = getattr(self, field.name)
             if field.name == "loras":
-                value = [{"name": Path(lora.path).name, "weight": lora.weight} for lora in value]
+                value = [{"name": _public_name(lora.path), "weight": lora.weight} for lora in value]
             elif field.name == "keypoints" and value is not None:
                 value = [[float(x), float(y)] for x, y in value]
             elif isinstance(value, tuple):
@@ -179,10 +200,15 @@ class GenerationRequest:
     ) -> GenerationRequest:
         """The request that `to_settings` wrote, for these photos; keys that are no field of a request are passed over.
 
-        LoRA files cannot come back from a picture: pass `loras=` when `settings["loras"]` names any.
+        LoRAs of a repository or the registry come back; files cannot: pass `loras=` when `lora_files(settings)` names
+        any.
         """
         known = {field.name for field in fields(GenerationRequest)} - {"photos", "pose", "loras", "notes"}
         values = {name: _tuples(value) for name, value in settings.items() if name in known}
+        files = lora_files(settings)
+        values["loras"] = tuple(
+            Lora(one["name"], one.get("weight", 1.0)) for one in _lora_rows(settings) if one["name"] not in files
+        )
         return GenerationRequest(photos=photos, **{**values, **changes})
 
 
@@ -338,27 +364,35 @@ def _keypoints(points: Any, width: int, height: int) -> tuple[tuple[float, float
     return tuple(clean)
 
 
+def _listed(loras: Any) -> tuple[Any, ...]:
+    if not isinstance(loras, tuple | list):
+        raise RequestError("loras is no list.", field="loras", cure="Give LoRAs with weights.")
+    return tuple(loras)
+
+
 def _loras(loras: Any) -> tuple[Lora, ...]:
-    if not isinstance(loras, tuple | list) or len(loras) > 8:
-        raise RequestError("loras is no short list.", field="loras", cure="Give at most 8 LoRA files.")
     clean = []
-    for lora in loras:
+    for lora in _listed(loras):
         if not isinstance(lora, Lora) or not isinstance(lora.path, str) or "\0" in lora.path:
             raise RequestError(
                 "loras holds something that is no LoRA.", field="loras", cure="Give a path and a weight."
             )
-        if not lora.path.endswith(".safetensors") or not _is_file(lora.path):
-            raise RequestError(
-                f"The LoRA file {Path(lora.path).name[:80]} is not on this machine.",
-                field="loras",
-                cure="Give the path of a .safetensors file; other formats can run code when they are opened.",
-            )
+        sources.find_lora(lora.path)
         clean.append(replace(lora, weight=ranges.number("loras", lora.weight, -MAX_SCALE, MAX_SCALE)))
     return tuple(clean)
 
 
-def _is_file(path: str) -> bool:
-    try:
-        return Path(path).is_file()
-    except (OSError, ValueError):  # a name too long, or with characters that no file system holds
-        return False
+def lora_files(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the LoRA files that a picture was made with and that its settings cannot bring back."""
+    names = (row["name"] for row in _lora_rows(settings))
+    return tuple(name for name in names if "/" not in name and name.endswith(".safetensors"))
+
+
+def _lora_rows(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = settings.get("loras")
+    rows = rows if isinstance(rows, list | tuple) else ()
+    return [row for row in rows if isinstance(row, dict) and isinstance(row.get("name"), str)]
+
+
+def _public_name(path: str) -> str:
+    return path if sources.find_lora(path) is not None else Path(path).name

@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scheduler:
-    """A diffusers class and what is set on top of the configuration of the weights."""
+    """A diffusers class and what is set on top of the configuration of the weights.
+
+    eta: share of fresh noise in each step, for those that take one (TCD: Zheng et al. 2024, arXiv 2402.19159).
+    """
 
     class_name: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    eta: float = 0.0
 
 
 SCHEDULERS: dict[str, Scheduler] = {
@@ -33,6 +37,9 @@ SCHEDULERS: dict[str, Scheduler] = {
     "UniPC": Scheduler("UniPCMultistepScheduler"),
     "Heun": Scheduler("HeunDiscreteScheduler"),
     "LCM": Scheduler("LCMScheduler"),
+    "Euler trailing": Scheduler("EulerDiscreteScheduler", {"timestep_spacing": "trailing"}),
+    "DDIM trailing": Scheduler("DDIMScheduler", {"timestep_spacing": "trailing"}),
+    "TCD": Scheduler("TCDScheduler", eta=0.3),
 }
 
 _NEUTRAL = {"use_karras_sigmas": False, "clip_sample": False, "thresholding": False, "algorithm_type": "dpmsolver++"}

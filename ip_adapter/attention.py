@@ -93,6 +93,7 @@ class AddedFaceAttention(IPAdapterAttnProcessor2_0):
             ip_adapter_masks: the region the face may act in.
         """
         text, (face,) = encoder_hidden_states
+        face = face[-len(hidden_states) :]  # once guidance has ended, the conditional rows, which are the last, remain
         if attention_mask is not None:
             per_head = attn.prepare_attention_mask(attention_mask, text.shape[1], len(text))
             attention_mask = per_head.unflatten(0, (len(text), attn.heads))

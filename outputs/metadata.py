@@ -33,7 +33,7 @@ SETTINGS = "instantid"
 XMP = "XML:com.adobe.xmp"
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 TOOL = "InstantID studio"
-OF_THE_WEIGHTS = ("width", "height", "steps", "guidance", "scheduler")
+OF_THE_WEIGHTS = ("width", "height", "mode", "steps", "guidance", "guidance_end", "scheduler", "loras")
 """Settings that suit the weights a picture was made with, and no others."""
 
 LONGEST_TEXT = 2**20
@@ -113,9 +113,9 @@ def request_from_settings(
 ) -> GenerationRequest:
     """The request that makes the picture again from the same photos; `changes` are fields to set differently.
 
-    Of settings that were made with another profile than `profile`, what belongs to the weights (size, steps, guidance,
-    scheduler) is not taken over. Chosen faces are kept when there are as many photos as before. Kept keypoints are
-    carried to another size without distortion.
+    Of settings that were made with another profile than `profile`, what belongs to the weights (size, speed, guidance,
+    scheduler, LoRAs) is not taken over. Chosen faces are kept when there are as many photos as before. Kept keypoints
+    are carried to another size without distortion.
 
     The settings are not trusted: `GenerationRequest.resolved` checks every value as if a stranger had typed it.
 
@@ -155,6 +155,7 @@ def parameters_text(settings: Mapping[str, Any]) -> str:
     if negative:
         lines.append(f"Negative prompt: {negative}")
     pairs = {
+        "Mode": settings.get("mode"),
         "Steps": settings.get("steps"),
         "Sampler": settings.get("scheduler"),
         "CFG scale": settings.get("guidance"),

@@ -284,6 +284,39 @@ LCM_LORA = Weight(
     purpose="pictures in 4 to 10 steps",
 )
 
+LIGHTNING_LORA = Weight(
+    name="sdxl-lightning-lora",
+    repo="ByteDance/SDXL-Lightning",
+    revision=None,
+    files=(File("sdxl_lightning_8step_lora.safetensors"),),
+    licence=_RAIL,
+    licence_note=_RAIL_NOTE,
+    purpose="pictures in 8 steps, crisp",
+    about=394_000_000,
+)
+
+HYPER_SD_LORA = Weight(
+    name="hyper-sdxl-lora",
+    repo="ByteDance/Hyper-SD",
+    revision=None,
+    files=(File("Hyper-SDXL-8steps-lora.safetensors"),),
+    licence="unverified",
+    licence_note="No licence was found for this repository; ask its authors before commercial use.",
+    purpose="pictures in 8 steps, strong colours",
+    about=787_000_000,
+)
+
+TCD_LORA = Weight(
+    name="tcd-lora-sdxl",
+    repo="h1t/TCD-SDXL-LoRA",
+    revision=None,
+    files=(File("pytorch_lora_weights.safetensors"),),
+    licence="unverified",
+    licence_note="No licence was found for this repository; ask its authors before commercial use.",
+    purpose="pictures in 4 to 50 steps, with more detail the more there are",
+    about=394_000_000,
+)
+
 MINIATURE = Weight(
     name="miniature",
     repo="",
@@ -306,6 +339,9 @@ WEIGHTS: dict[str, Weight] = {
         REALVISXL,
         VAE_FP16_FIX,
         LCM_LORA,
+        LIGHTNING_LORA,
+        HYPER_SD_LORA,
+        TCD_LORA,
         BUFFALO_L,
     )
 }

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from weights.published import (
     ANTELOPEV2,
     ASSETS,
+    HYPER_SD_LORA,
     INSTANTID,
     LCM_LORA,
+    LIGHTNING_LORA,
     MINIATURE,
     REALVISXL,
     SDXL_BASE,
+    TCD_LORA,
     VAE_FP16_FIX,
     WEIGHTS,
     YAMERMIX,
@@ -49,6 +52,7 @@ class Profile:
         drawn: people come out as drawings, which the interfaces say.
         det_size: side in pixels of the square that the face detector sees.
         keypoint_base_side: side of the picture at which the official keypoint drawing has its official thickness.
+        turbo: the fastest mode, by its name in generation/modes.py.
         extras: optional weights that go with this profile.
     """
 
@@ -72,6 +76,7 @@ class Profile:
     drawn: bool = False
     det_size: int = 640
     keypoint_base_side: int = 1024
+    turbo: str = "few-steps"
     extras: tuple[Weight, ...] = ()
 
     @property
@@ -111,7 +116,8 @@ def _sdxl(name: str, title: str, base: Weight, guidance: float) -> Profile:
         steps=30,
         guidance=guidance,
         scheduler="Euler",
-        extras=(LCM_LORA,),
+        turbo="lcm",
+        extras=(LCM_LORA, LIGHTNING_LORA, HYPER_SD_LORA, TCD_LORA),
     )
 
 

@@ -34,6 +34,7 @@ def wishes():
         {"prompt": "a cook", "seed": 1, "scheduler": "Euler a", "identity_net_scale": 0.0, "face_region": False},
         {"prompt": "a cook", "seed": 1, "scheduler": "DDIM", "guidance": 1.0, "width": 80, "view": "tilt_left"},
         {"prompt": "", "seed": 9, "scheduler": "LCM", "identity_end": 0.5, "count": 2, "adapter_scale": 0.0},
+        {"prompt": "a cook", "seed": 1, "mode": "fast", "steps": 4},
     ]
 
 
@@ -48,7 +49,7 @@ def test_the_wishes_give_different_pictures(alone):
 
 
 def test_a_request_leaves_nothing_behind(engine, wishes, alone, photo):
-    for order in ([2, 0, 3, 1], [1, 1, 2, 0]):
+    for order in ([2, 0, 4, 3, 1], [1, 1, 4, 2, 0]):
         for number in order:
             assert same(pixels(run(engine, photos=(photo,), **wishes[number])), alone[number])
 

@@ -1,0 +1,116 @@
+"""A mode is a word for numbers that can be seen, changed and made again."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from errors import RequestError, WeightsMissing
+from generation.modes import MODES, TURBO, modes_of, settings_of
+from generation.request import GenerationRequest, Lora, lora_files
+from generation.schedulers import SCHEDULERS
+from generation.sources import LORA_FILE, Sources, find_lora
+from weights.registry import PROFILES, WEIGHTS
+from weights.store import Store
+
+PHOTO = Image.new("RGB", (80, 80), "teal")
+CASES = [(profile, mode) for profile in ("miniature", "realvisxl") for mode in modes_of(PROFILES[profile])]
+
+
+@pytest.mark.parametrize(("profile", "mode"), CASES)
+def test_a_mode_settles_into_numbers_that_make_it_again(profile, mode):
+    profile = PROFILES[profile]
+    settled = GenerationRequest(photos=(PHOTO,), mode=mode).resolved(profile)
+    for field, value in settings_of(mode, profile).items():
+        assert getattr(settled, field) == value
+    assert settled.mode in MODES
+    assert settled.scheduler in SCHEDULERS
+    assert settled.resolved(profile).to_settings() == settled.to_settings()
+    kept = json.loads(json.dumps(settled.to_settings()))
+    assert GenerationRequest.from_settings(kept, (PHOTO,)).resolved(profile).to_settings() == kept
+
+
+def test_faster_modes_do_less_work():
+    for profile in (PROFILES["miniature"], PROFILES["sdxl"]):
+        steps = [
+            GenerationRequest(photos=(PHOTO,), mode=mode).resolved(profile).steps for mode in ("quality", "fast", TURBO)
+        ]
+        assert steps == sorted(steps, reverse=True)
+        assert len(set(steps)) == 3
+
+
+def test_what_is_given_goes_before_the_mode():
+    settled = GenerationRequest(photos=(PHOTO,), mode="fast", steps=9, identity_end=1.0).resolved(PROFILES["miniature"])
+    assert (settled.steps, settled.identity_end, settled.guidance_end) == (9, 1.0, 0.6)
+
+
+def test_the_lora_of_a_mode_is_put_on_once_and_its_weight_may_be_chosen():
+    profile = PROFILES["sdxl"]
+    turbo = GenerationRequest(photos=(PHOTO,), mode=TURBO).resolved(profile)
+    assert turbo.mode == "lcm"
+    assert turbo.loras == (Lora("lcm-lora-sdxl", 1.0),)
+    assert lora_files(turbo.to_settings()) == ()
+    weaker = GenerationRequest(photos=(PHOTO,), mode="lcm", loras=(Lora("lcm-lora-sdxl", 0.7),)).resolved(profile)
+    assert weaker.loras == (Lora("lcm-lora-sdxl", 0.7),)
+
+
+def test_loras_that_a_mode_needs_are_in_the_registry_with_a_licence():
+    for mode in MODES.values():
+        if mode.lora is not None:
+            assert WEIGHTS[mode.lora.name] is mode.lora
+            assert mode.lora.licence
+            assert mode.lora in PROFILES["sdxl"].extras
+
+
+@pytest.mark.parametrize("mode", ["lcm", "tcd", "warp", 3, ""])
+def test_a_mode_of_other_weights_is_refused_with_those_there_are(mode):
+    with pytest.raises(RequestError) as told:
+        GenerationRequest(photos=(PHOTO,), mode=mode).resolved(PROFILES["miniature"])
+    assert told.value.field == "mode"
+    assert told.value.cure
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("owner/style", LORA_FILE),
+        ("owner/style/files/best one.safetensors", "files/best one.safetensors"),
+        ("lcm-lora-sdxl", LORA_FILE),
+    ],
+)
+def test_a_lora_is_named_by_repository_file_or_registry(name, file):
+    weight = find_lora(name)
+    assert weight is not None
+    assert weight.files[0].path == file
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "a/../b", ".hidden/x", "owner/repo/../x.safetensors", "", "x.pt"])
+def test_a_path_that_leads_elsewhere_is_no_lora(name):
+    with pytest.raises(RequestError) as told:
+        find_lora(name)
+    assert told.value.field == "loras"
+
+
+def test_a_lora_that_cannot_be_fetched_is_told(tmp_path):
+    with pytest.raises(WeightsMissing) as told:
+        Sources(Store(tmp_path, offline=True)).lora("owner/style")
+    assert told.value.field == "loras"
+    assert "owner/style" in told.value.message
+
+
+def test_a_lora_in_the_models_directory_is_used_without_a_connection(tmp_path):
+    file = tmp_path / "hub" / "owner" / "style" / LORA_FILE
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"weights")
+    assert Sources(Store(tmp_path, offline=True)).lora("owner/style") == file
+
+
+def test_guidance_that_ends_early_halves_the_rest_of_the_run(engine, photo):
+    rows = []
+    hook = engine._pipeline.unet.register_forward_pre_hook(lambda _, arguments: rows.append(len(arguments[0])))
+    *_, result = engine.generate(GenerationRequest(photos=(photo,), seed=1, steps=4, guidance_end=0.5))
+    hook.remove()
+    assert rows == [2, 2, 1, 1]
+    *_, whole = engine.generate(GenerationRequest(photos=(photo,), seed=1, steps=4))
+    assert not np.array_equal(np.asarray(result.images[0].image), np.asarray(whole.images[0].image))
