@@ -205,9 +205,10 @@ class TestDetectorNet:
 
 
 class TestTraining:
-    def test_recogniser_resumes_exactly_and_exports_what_it_is(self, few, tmp_path):
+    @pytest.mark.parametrize("net", recogniser.NETS)
+    def test_recogniser_resumes_exactly_and_exports_what_it_is(self, few, tmp_path, net):
         def fresh() -> recogniser.Training:
-            return recogniser.Training(few, seed=3, steps=4, batch=6, codec=False)
+            return recogniser.Training(few, seed=3, steps=4, batch=6, codec=False, net=net)
 
         whole = fresh()
         losses = [whole.advance() for _ in range(4)]
@@ -236,7 +237,7 @@ class TestTraining:
         path = detector.export(second.mean, tmp_path)
         for size in (DET_SIZE, 64):
             assert largest_difference(InsightfaceForm(second.mean), path, torch.randn(1, 3, size, size)) < 1e-4
-        recogniser.export(recogniser.FaceNet(), tmp_path)
+        recogniser.export(recogniser.NETS["plain"](), tmp_path)
         analysis = open_analysis(tmp_path)
         assert {name: type(model).__name__ for name, model in analysis.models.items()} == {
             "detection": "SCRFD",

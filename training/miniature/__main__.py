@@ -34,6 +34,7 @@ REFERENCE_STYLES = (0.76, 0.08, 0.04, 0.04, 0.02, 0.02, 0.04)
 # About what the shipped bundle had on two shared cores.
 MINUTES = {"decoder": 12.0, "encoder": 2.0, "base": 36.0, "joint": 46.0, "adapter": 21.0}
 MUON = 1.3e-3  # rate of matrices
+OTHER_RECOGNISER = ("--net", "residual", "--steps", "1200")
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 Data = Annotated[Path, typer.Option(help="Folder of the drawings.")]
@@ -66,14 +67,23 @@ def draw_data(
 
 @app.command("face")
 def face(data: Data, out: Out, seed: Seed = 0) -> None:
-    """Train the recogniser and the detector with their own programs, and put both into ``OUT/face``."""
-    (out / "face").mkdir(parents=True, exist_ok=True)
-    for part, file in (("recogniser", RECOGNISER_FILE), ("detector", DETECTOR_FILE)):
-        folder = out / part
-        command = [sys.executable, "-m", f"training.miniature.{part}", "--seed", str(seed)]
+    """Train recognisers and detector with their own programs.
+
+    ``OUT/face`` is the pack that the miniature is conditioned with; ``OUT/face_other`` has the same detector and a
+    recogniser of another architecture and seed, which no other stage reads.
+    """
+    for pack, part, file, options in (
+        ("face", "recogniser", RECOGNISER_FILE, ["--seed", str(seed)]),
+        ("face", "detector", DETECTOR_FILE, ["--seed", str(seed)]),
+        ("face_other", "recogniser", RECOGNISER_FILE, ["--seed", str(seed + 1), *OTHER_RECOGNISER]),
+    ):
+        folder = out / (part if pack == "face" else f"{part}_other")
+        command = [sys.executable, "-m", f"training.miniature.{part}", *options]
         command += ["--data", str(data.absolute()), "--out", str(folder.absolute())]
         subprocess.run(command, check=True, cwd=Path(__file__).parents[2], env={**os.environ, "OMP_NUM_THREADS": "1"})
-        shutil.copyfile(folder / file, out / "face" / file)
+        (out / pack).mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / file, out / pack / file)
+    shutil.copyfile(out / "face" / DETECTOR_FILE, out / "face_other" / DETECTOR_FILE)
 
 
 @app.command("codec")

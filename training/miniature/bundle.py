@@ -58,8 +58,8 @@ def save_adapter_parts(folder: Path, *, weights: dict[str, torch.Tensor], unet: 
 def write(out: Path, to: Path) -> None:
     """Write the bundle of a run's newest checkpoints (moving averages) to ``to``.
 
-    A stage without a checkpoint gives its untrained weights; a run without a face pack of its own leaves ``to/face``
-    alone. The list of hashes is renewed for the whole folder.
+    A stage without a checkpoint gives its untrained weights; a run without face packs of its own leaves ``to/face`` and
+    ``to/face_other`` alone. The list of hashes is renewed for the whole folder.
     """
     tokenizer = load_tokenizer(out / "prepared" / "tokenizer")
     channels = len(Components.load(out / "components.npz").deviation)
@@ -72,8 +72,9 @@ def write(out: Path, to: Path) -> None:
     to.mkdir(parents=True, exist_ok=True)
     unet = save_base(to / "base", weights=weights, autoencoder=autoencoder, tokenizer=tokenizer, blocks=BLOCKS)
     save_adapter_parts(to, weights=learnt, unet=unet)
-    if (out / "face").is_dir():
-        shutil.copytree(out / "face", to / "face", dirs_exist_ok=True)
+    for pack in ("face", "face_other"):
+        if (out / pack).is_dir():
+            shutil.copytree(out / pack, to / pack, dirs_exist_ok=True)
     write_sums(to)
 
 

@@ -15,6 +15,7 @@ from training.miniature.alignment import crop_face
 from training.miniature.export import open_session
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets" / "miniature" / "face"
+OTHER_ASSETS = ASSETS.with_name("face_other")
 DETECTOR_FILE = "det.onnx"
 RECOGNISER_FILE = "rec.onnx"
 DET_SIZE = 192
