@@ -53,12 +53,13 @@ class Identity:
     """One person.
 
     embedding: (512,) float32, the mean of the raw embeddings of the used photos; of one photo, exactly its own.
-    face: the face of the first photo that was used; its keypoints are the pose when no other is asked for.
+    face: the face of the first photo that was used; its keypoints are the pose when no other is asked for. None when
+        the person is known by a template alone.
     reports: one for each photo, in the order given.
     """
 
     embedding: np.ndarray
-    face: Face
+    face: Face | None
     reports: tuple[PhotoReport, ...]
 
 

@@ -14,7 +14,7 @@ from errors import RequestError
 from face.analyzer import pick_face
 from face.keypoints import carry_keypoints, draw_keypoints
 from face.photo import open_photo
-from face.references import identify
+from face.references import Identity, identify
 from face.region import face_region
 from face.views import frontal_interocular, view_keypoints
 from generation.prompt import PromptReader
@@ -24,7 +24,6 @@ from style_presets import Style, apply_style
 
 if TYPE_CHECKING:
     from face.analyzer import FaceAnalyzer
-    from face.references import Identity
     from weights.registry import Profile
 
 SMALL_FACE = 0.06
@@ -57,7 +56,7 @@ class Prepared:
     lora_files: tuple[Path, ...] = ()
 
     def settings(self) -> dict[str, Any]:
-        """JSON-able; enough to make the pictures again from the same photos, without the pose picture."""
+        """JSON-able; enough to make the pictures again from the same photos or template, without the pose picture."""
         wanted = self.request.to_settings()
         if self.request.pose is not None:
             wanted["keypoints"] = [[float(x), float(y)] for x, y in self.keypoints]
@@ -76,7 +75,7 @@ def prepare(
     """Raises RequestError, PhotoError, NoFaceFound; WeightsMissing and WeightsCorrupt for a LoRA of elsewhere."""
     wish = request.resolved(profile, styles)
     photos = tuple(open_photo(photo, field="photos") for photo in wish.photos)
-    identity = identify(photos, analyzer, choices=wish.face_choices)
+    identity = _identity(wish, photos, analyzer)
     size = (_known(wish.width), _known(wish.height))
     keypoints = _keypoints(wish, identity, analyzer, size)
     prompt, negative_prompt = apply_style(wish.style, wish.prompt, wish.negative_prompt, styles)
@@ -99,6 +98,12 @@ def prepare(
     )
 
 
+def _identity(wish: GenerationRequest, photos: Sequence[Image.Image], analyzer: FaceAnalyzer) -> Identity:
+    if wish.template is not None:
+        return Identity(wish.template.embedding, None, ())
+    return identify(photos, analyzer, choices=wish.face_choices)
+
+
 def _known(side: int | None) -> int:
     if side is None:
         raise RequestError("The size is not settled yet.", field="width", cure="Resolve the request first.")
@@ -113,7 +118,7 @@ def _keypoints(wish: GenerationRequest, identity: Identity, analyzer: FaceAnalyz
         where = {} if wish.view_centre is None else {"centre": wish.view_centre}
         return view_keypoints(wish.view, (width, height), face_size=wish.view_size, **where)
     face = identity.face
-    if wish.pose is not None:
+    if wish.pose is not None or face is None:
         pose = open_photo(wish.pose, field="pose")
         face = pick_face(analyzer.faces(pose, field="pose"), wish.pose_face, field="pose_face")
     return carry_keypoints(face.keypoints, face.size, (width, height))

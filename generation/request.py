@@ -15,6 +15,7 @@ from errors import RequestError
 from generation import modes, ranges, sources
 from generation.schedulers import SCHEDULERS
 from style_presets import NO_STYLE, STYLES, Style
+from template_adapter.template import Template, at_raw_length, checked
 
 if TYPE_CHECKING:
     from face.references import PhotoReport
@@ -43,7 +44,10 @@ class GenerationRequest:
     """One wish for pictures of one person. `None` means the profile's default.
 
     Attributes:
-        photos: pictures of the person, 1 to 16, RGB, upright (see `face.photo.open_photo`).
+        photos: pictures of the person, 1 to 16, RGB, upright (see `face.photo.open_photo`); none with `template`.
+        template: who it is without any photo, in the space of the weights' own recogniser; one of another recogniser
+            is mapped by `template_adapter.linear.LinearMap.map_template` first. Without a pose of its own the picture
+            takes the view "front".
         face_choices: which face of each photo, 0 = the largest; None or missing = the largest.
         pose: a picture whose face gives the pose; without it (and without `view`) the first used photo gives it.
         pose_face: which face of the pose picture, 0 = the largest.
@@ -71,7 +75,8 @@ class GenerationRequest:
         notes: what `resolved` changed, in plain words.
     """
 
-    photos: tuple[Image.Image, ...]
+    photos: tuple[Image.Image, ...] = ()
+    template: Template | None = None
     face_choices: tuple[int | None, ...] = ()
     pose: Image.Image | None = None
     pose_face: int | None = None
@@ -121,7 +126,7 @@ class GenerationRequest:
         def default(value: Any, otherwise: Any) -> Any:
             return otherwise if value is None else value
 
-        photos = _pictures(self.photos)
+        photos = _pictures(self.photos) if self.template is None else ()
         prompt = noted(ranges.text("prompt", self.prompt))
         negative_prompt = noted(ranges.text("negative_prompt", self.negative_prompt))
         width, height = _size(self, profile, noted)
@@ -136,12 +141,17 @@ class GenerationRequest:
         guidance = ranges.number("guidance", default(self.guidance, profile.guidance), 0.0, MAX_GUIDANCE)
         if negative_prompt and guidance <= 1.0:
             notes.append("negative_prompt has no effect at a guidance of 1 or below.")
-        if self.view is None and (self.view_size != GenerationRequest.view_size or self.view_centre is not None):
+        if (
+            self.view is None
+            and self.template is None
+            and (self.view_size != GenerationRequest.view_size or self.view_centre is not None)
+        ):
             notes.append("view_size and view_centre have no effect without a view.")
         seed = int(np.random.default_rng().integers(ranges.MAX_SEED + 1)) if self.seed is None else self.seed
         return replace(
             self,
             photos=photos,
+            template=None if self.template is None else noted(_template(self)),
             face_choices=_choices(self.face_choices, len(photos)),
             **_pose(self, width, height),
             prompt=prompt,
@@ -179,13 +189,18 @@ class GenerationRequest:
         return replace(self, mode=name, loras=loras, **filled)
 
     def to_settings(self) -> dict[str, Any]:
-        """Everything but pictures, as JSON can hold it. A LoRA file is named by its name alone: a path is private."""
+        """Everything but pictures, as JSON can hold it. A LoRA file is named by its name alone: a path is private.
+
+        Of a template only its provenance is told, none of its numbers.
+        """
         settings: dict[str, Any] = {}
         for field in fields(self):
             if field.name in ("photos", "pose", "notes"):
                 continue
             value = getattr(self, field.name)
-            if field.name == "loras":
+            if isinstance(value, Template):
+                value = value.provenance()
+            elif field.name == "loras":
                 value = [{"name": _public_name(lora.path), "weight": lora.weight} for lora in value]
             elif field.name == "keypoints" and value is not None:
                 value = [[float(x), float(y)] for x, y in value]
@@ -201,9 +216,9 @@ class GenerationRequest:
         """The request that `to_settings` wrote, for these photos; keys that are no field of a request are passed over.
 
         LoRAs of a repository or the registry come back; files cannot: pass `loras=` when `lora_files(settings)` names
-        any.
+        any; nor can a template.
         """
-        known = {field.name for field in fields(GenerationRequest)} - {"photos", "pose", "loras", "notes"}
+        known = {field.name for field in fields(GenerationRequest)} - {"photos", "template", "pose", "loras", "notes"}
         values = {name: _tuples(value) for name, value in settings.items() if name in known}
         files = lora_files(settings)
         values["loras"] = tuple(
@@ -286,6 +301,19 @@ def _pictures(photos: Any) -> tuple[Image.Image, ...]:
     return tuple(photos)
 
 
+def _template(request: GenerationRequest) -> tuple[Template, str | None]:
+    """The template checked and at the length that the weights know, and a note when its length was changed."""
+    template = request.template
+    if not isinstance(template, Template):
+        raise RequestError("template is no template.", field="template", cure="Give a template_adapter Template.")
+    if request.photos:
+        raise RequestError(
+            "photos and template contradict each other.", field="template", cure="Give one of them; a pose is its own."
+        )
+    embedding, note = at_raw_length(checked(template.embedding))
+    return replace(template, embedding=embedding), note
+
+
 def _choices(choices: Any, photos: int) -> tuple[int | None, ...]:
     if not isinstance(choices, tuple | list) or len(choices) > photos:
         raise RequestError(
@@ -330,6 +358,7 @@ def _pose(request: GenerationRequest, width: int, height: int) -> dict[str, Any]
         raise RequestError("pose is no picture.", field="pose", cure="Give an opened picture.")
     if request.view is not None:
         ranges.one_of("view", request.view, VIEWS)
+    view = "front" if request.template is not None and not given else request.view
     centre = request.view_centre
     if centre is not None:
         if not isinstance(centre, tuple | list) or len(centre) != 2:
@@ -340,6 +369,7 @@ def _pose(request: GenerationRequest, width: int, height: int) -> dict[str, Any]
         )
     return {
         "pose_face": None if request.pose_face is None else ranges.whole("pose_face", request.pose_face, 0, 99),
+        "view": view,
         "view_size": ranges.number("view_size", request.view_size, 0.1, 1.0),
         "view_centre": centre,
         "keypoints": None if request.keypoints is None else _keypoints(request.keypoints, width, height),

@@ -76,13 +76,16 @@ def forget(session: Session) -> None:
 def keep_results(session: Session, outcome: GenerationResult, prepared: Prepared, folder: Path) -> list[Result]:
     """Writes each picture as PNG with its settings and adds it to the session; the best likeness is selected.
 
-    prepared: what the pictures were made from; the first photo used is laid over them for the comparison.
+    prepared: what the pictures were made from; the first photo used is laid over them for the comparison, when there
+        is one.
     """
-    used = next(report.index for report in outcome.references if report.used)
-    photo, face = prepared.request.photos[used], prepared.identity.face
     added = []
     size = outcome.images[0].image.size
-    reference = data_url(laid_over(photo, face.keypoints, prepared.keypoints, size), COMPARE_SIDE)
+    reference = None
+    if prepared.identity.face is not None:
+        used = next(report.index for report in outcome.references if report.used)
+        laid = laid_over(prepared.request.photos[used], prepared.identity.face.keypoints, prepared.keypoints, size)
+        reference = data_url(laid, COMPARE_SIDE)
     for made in outcome.images:
         settings = {**outcome.settings, "seed": made.seed, "count": 1}
         path = folder / f"instantid-{time.strftime('%Y%m%d-%H%M%S')}-{made.seed}-{secrets.token_hex(2)}.png"

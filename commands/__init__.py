@@ -1,0 +1,1 @@
+"""Groups of the command line that are more than one function; `cli.py` hangs them in."""

@@ -1,0 +1,150 @@
+"""The map itself: a matrix, perhaps a bias, and what is known of how they were found."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from errors import RequestError, WeightsCorrupt, WeightsMissing
+from template_adapter.template import Template, checked
+
+FORMAT = "template-adapter 1"
+CURE = "Fit it again: python cli.py template fit."
+
+
+@dataclass(frozen=True)
+class About:
+    """How a map was found; kept in the file's metadata.
+
+    Attributes:
+        source, target: names of the two recognisers.
+        method: "ols", "ridge" or "procrustes".
+        unit: both sides were brought to length 1 before the fit.
+        target_length: mean length of the target's vectors as they were given.
+        pairs, people: what the fit saw, held-out people not counted.
+        rank: of the source's vectors; condition: largest over smallest singular value of them.
+        mse: mean squared error of one number, over the pairs of the fit; cosine: mean over them (or a sample).
+        held_out_cosine: mean over pairs of people whom the fit did not see, None when nobody was held out.
+        created: date, YYYY-MM-DD.
+    """
+
+    source: str
+    target: str
+    method: str = "ols"
+    unit: bool = True
+    target_length: float = 0.0
+    pairs: int = 0
+    people: int = 0
+    rank: int = 0
+    condition: float = 0.0
+    mse: float = 0.0
+    cosine: float = 0.0
+    held_out_cosine: float | None = None
+    created: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class LinearMap:
+    """matrix: (source width, target width) float32; bias: (target width,) float32 or None."""
+
+    matrix: np.ndarray
+    bias: np.ndarray | None
+    about: About
+
+    @property
+    def fingerprint(self) -> str:
+        """12 hexadecimal digits of the numbers, by which results name the map that made them."""
+        digest = hashlib.sha256(self.matrix.tobytes())
+        digest.update(b"" if self.bias is None else self.bias.tobytes())
+        return digest.hexdigest()[:12]
+
+    def apply(self, vectors: np.ndarray) -> np.ndarray:
+        """Vectors (..., source width) into the target's space, (..., target width) float32.
+
+        After a fit of unit vectors the length that comes in does not matter, and what goes out has the length that
+        the target's raw embeddings have on average. Raises RequestError for another width.
+        """
+        vectors = np.asarray(vectors, np.float32)
+        if vectors.shape[-1] != self.matrix.shape[0]:
+            raise RequestError(
+                f"The vectors have {vectors.shape[-1]} numbers, the adapter reads {self.matrix.shape[0]}.",
+                field="input",
+                cure=f"Give templates of {self.about.source}.",
+            )
+        mapped = (unit(vectors) if self.about.unit else vectors) @ self.matrix
+        if self.bias is not None:
+            mapped = mapped + self.bias
+        return unit(mapped) * np.float32(self.about.target_length) if self.about.unit else mapped
+
+    def map_template(self, values: Any, *, recogniser: str | None = None, field: str = "template") -> Template:
+        """One template of the source as one of the target. Raises RequestError."""
+        if recogniser is not None and recogniser != self.about.source:
+            raise RequestError(
+                f"The template is of {recogniser}, the adapter reads {self.about.source}.",
+                field=field,
+                cure="Take the adapter that was fitted on this recogniser.",
+            )
+        vector = checked(values, field=field, dimensions=self.matrix.shape[0])
+        return Template(self.apply(vector), self.about.source, self.fingerprint)
+
+    def save(self, path: Path) -> None:
+        """A safetensors file. The same map gives the same bytes."""
+        tensors = {"matrix": np.ascontiguousarray(self.matrix, np.float32)}
+        if self.bias is not None:
+            tensors["bias"] = np.ascontiguousarray(self.bias, np.float32)
+        try:
+            save_file(tensors, path, metadata={"format": FORMAT, "about": json.dumps(asdict(self.about))})
+        except (OSError, SafetensorError) as error:
+            raise RequestError(f"{path} cannot be written.", field="out", cure="Choose another place.") from error
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Rows of length 1, in their own precision; a row of zeros stays what it is."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return vectors / np.where(lengths > 0, lengths, 1).astype(vectors.dtype)
+
+
+def load_map(path: Path) -> LinearMap:
+    """A file that `LinearMap.save` wrote.
+
+    Raises WeightsMissing when it is not there, WeightsCorrupt when it is not exactly that.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsMissing(f"There is no adapter {path.name}.", field="adapter", cure=CURE)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            names = set(file.keys())
+            if metadata.get("format") != FORMAT or not {"matrix"} <= names <= {"matrix", "bias"}:
+                raise _corrupt(path, "is no template adapter")
+            matrix = file.get_tensor("matrix")
+            bias = file.get_tensor("bias") if "bias" in names else None
+        about = _about(metadata["about"])
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
+        raise _corrupt(path, "is damaged or is no template adapter") from error
+    if matrix.dtype != np.float32 or matrix.ndim != 2 or 0 in matrix.shape:
+        raise _corrupt(path, "has a matrix of another form")
+    if bias is not None and (bias.dtype != np.float32 or bias.shape != matrix.shape[1:]):
+        raise _corrupt(path, "has a bias of another form")
+    if not np.isfinite(matrix).all() or (bias is not None and not np.isfinite(bias).all()):
+        raise _corrupt(path, "holds numbers that are not finite")
+    if about.unit and not (np.isfinite(about.target_length) and about.target_length > 0):
+        raise _corrupt(path, "does not say how long its vectors shall be")
+    return LinearMap(matrix, bias, about)
+
+
+def _about(text: str) -> About:
+    kept = json.loads(text)
+    return About(**{field.name: kept[field.name] for field in fields(About) if field.name in kept})
+
+
+def _corrupt(path: Path, what: str) -> WeightsCorrupt:
+    return WeightsCorrupt(f"{path.name} {what}.", field="adapter", cure=CURE)

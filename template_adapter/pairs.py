@@ -1,0 +1,170 @@
+"""Vectors of the same faces by two recognisers: aligned, split by person, averaged or weighted, in parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+
+from errors import RequestError
+from template_adapter.linear import unit
+from template_adapter.vectors import Vectors
+
+PerPerson = Literal["all", "weight", "mean"]
+PER_PERSON: tuple[PerPerson, ...] = get_args(PerPerson)
+PART = 8192
+"""Rows of one part: 512 numbers of both sides in float64 are 64 MB."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """x, y: (n, width) float64; weights: (n,); lengths: (n,) of the target's vectors as they were given."""
+
+    x: np.ndarray
+    y: np.ndarray
+    weights: np.ndarray
+    lengths: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Row i of both tables is the same picture of the same face.
+
+    Attributes:
+        source, target: the tables.
+        codes: (rows,) whose each row is, numbered from 0; None when every row is a person of their own.
+        per_person: "all": every pair counts 1; "weight": every person counts 1; "mean": the vectors of a person are
+            averaged, and the averages are the pairs.
+        unit: vectors are brought to length 1 before anything else.
+        held_out: share of the people whom the fit does not see.
+        limit: at most so many people take part in the fit, the same ones at every call; None for all.
+        seed: of the choice of people.
+    """
+
+    source: Vectors
+    target: Vectors
+    codes: np.ndarray | None = None
+    per_person: PerPerson = "all"
+    unit: bool = True
+    held_out: float = 0.0
+    limit: int | None = None
+    seed: int = 0
+    _turned: bool = False
+
+    def __post_init__(self) -> None:
+        ours, theirs = self.source.shape[0], self.target.shape[0]
+        if ours != theirs:
+            raise RequestError(
+                f"The source has {ours} rows, the target {theirs}.", field="target", cure="Row i is the same face."
+            )
+        if self.codes is not None and len(self.codes) != ours:
+            raise RequestError(
+                f"There are {len(self.codes)} people for {ours} rows.", field="people", cure="Name one a row."
+            )
+        if self.per_person not in PER_PERSON:
+            raise RequestError(
+                "No such way with several vectors.", field="per_person", cure=f"Choose one of: {', '.join(PER_PERSON)}."
+            )
+        if not 0 <= self.held_out < 1:
+            raise RequestError("held_out is a share of the people.", field="held_out", cure="Give 0 to 0.5.")
+
+    @property
+    def rows(self) -> int:
+        return self.source.shape[0]
+
+    @property
+    def widths(self) -> tuple[int, int]:
+        return self.source.shape[1], self.target.shape[1]
+
+    @property
+    def people(self) -> int:
+        """People who take part."""
+        chosen = self._chosen()
+        if self.codes is None:
+            return self.rows if chosen is None else int(chosen.sum())
+        codes = self.codes if chosen is None else self.codes[chosen]
+        return len(np.unique(codes))
+
+    def others(self) -> Pairs:
+        """The held-out people as pairs of their own."""
+        return replace(self, _turned=True)
+
+    def parts(self, size: int = PART) -> Iterator[tuple[int, Part]]:
+        """(rows behind us, part). A part is read, used and forgotten; only row numbers are kept for all rows."""
+        chosen = self._chosen()
+        weights = self._weights(chosen)
+        if self.per_person == "mean" and self.codes is not None:
+            yield from self._means(self.codes, chosen, size)
+            return
+        for start in range(0, self.rows, size):
+            stop = min(start + size, self.rows)
+            here = None if chosen is None else np.flatnonzero(chosen[start:stop])
+            if here is not None and not len(here):
+                continue
+            x, y = (
+                np.asarray(table.rows(start, stop) if here is None else table.rows(start, stop)[here], np.float64)
+                for table in (self.source, self.target)
+            )
+            heavy = weights[start:stop] if weights is not None else np.ones(stop - start)
+            lengths = np.linalg.norm(y, axis=1)
+            x, y = (unit(x), unit(y)) if self.unit else (x, y)
+            yield stop, Part(x, y, heavy if here is None else heavy[here], lengths)
+
+    def sample(self, limit: int) -> tuple[np.ndarray, np.ndarray]:
+        """At most `limit` pairs that take part, evenly spread, as (n, width) each, in the files' own precision."""
+        rows = self._spread(limit)
+        return np.asarray(self.source.pick(rows)), np.asarray(self.target.pick(rows))
+
+    def sampled_codes(self, limit: int) -> np.ndarray:
+        """Whose the rows of `sample` are, (n,)."""
+        rows = self._spread(limit)
+        return rows if self.codes is None else self.codes[rows]
+
+    def _spread(self, limit: int) -> np.ndarray:
+        chosen = self._chosen()
+        rows = np.arange(self.rows) if chosen is None else np.flatnonzero(chosen)
+        return rows if len(rows) <= limit else rows[np.linspace(0, len(rows) - 1, limit).astype(np.int64)]
+
+    def _chosen(self) -> np.ndarray | None:
+        """(rows,) bool, None for all of them. Whether a person is held out depends on the seed and their number."""
+        if not self.held_out and self.limit is None and not self._turned:
+            return None
+        count = self.rows if self.codes is None else int(self.codes.max()) + 1
+        order = np.random.default_rng(self.seed).permutation(count)
+        out = round(count * self.held_out)
+        taken = np.zeros(count, bool)
+        last = count if self.limit is None else out + self.limit
+        taken[order[:out] if self._turned else order[out:last]] = True
+        return taken if self.codes is None else taken[self.codes]
+
+    def _weights(self, chosen: np.ndarray | None) -> np.ndarray | None:
+        if self.per_person != "weight" or self.codes is None:
+            return None
+        counts = np.bincount(self.codes if chosen is None else self.codes[chosen], minlength=int(self.codes.max()) + 1)
+        return (1 / np.maximum(counts, 1))[self.codes]
+
+    def _means(self, codes: np.ndarray, chosen: np.ndarray | None, size: int) -> Iterator[tuple[int, Part]]:
+        """Parts that end where a person ends; rows of a person may lie anywhere."""
+        rows = np.arange(self.rows) if chosen is None else np.flatnonzero(chosen)
+        rows = rows[np.argsort(codes[rows], kind="stable")]
+        edges = np.append(np.flatnonzero(np.diff(codes[rows], prepend=-1)), len(rows))
+        start = 0
+        while start < len(rows):
+            stop = int(edges[np.searchsorted(edges, start + size, side="right") - 1])
+            if stop <= start:
+                stop = int(edges[np.searchsorted(edges, start, side="right")])
+            here = edges[(edges >= start) & (edges < stop)] - start
+            counts = np.diff(np.append(here, stop - start))[:, None]
+            x, y = (np.asarray(table.pick(rows[start:stop]), np.float64) for table in (self.source, self.target))
+            lengths = np.linalg.norm(y, axis=1, keepdims=True)
+            x, y = (unit(x), unit(y)) if self.unit else (x, y)
+            x, y, lengths = (np.add.reduceat(values, here, axis=0) / counts for values in (x, y, lengths))
+            yield stop, Part(x, y, np.ones(len(here)), lengths[:, 0])
+            start = stop
+
+
+def number_people(people: np.ndarray | None) -> np.ndarray | None:
+    """Names or numbers of people as codes from 0, in the order of the sorted names."""
+    return None if people is None else np.unique(people, return_inverse=True)[1].reshape(-1)

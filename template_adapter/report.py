@@ -1,0 +1,180 @@
+"""What a map is worth: error and cosine over the number of people it was fitted on, as a table, JSON and pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from errors import RequestError
+from template_adapter.charts import histogram_chart, spaces_chart, sweep_chart
+from template_adapter.fit import cosines, gather, mean_cosine, solve
+from template_adapter.linear import About, LinearMap, unit
+from template_adapter.pairs import Pairs
+
+SIZES = (100, 1_000, 10_000, 100_000)
+PUBLISHED_THRESHOLD = 0.661
+"""The threshold of the published buffalo_l to antelopev2 map (github.com/pi-null-mezon/rbh24)."""
+
+PUBLISHED = (("8.6 M, 100 k or 10 k vectors", 0.90), ("1 k people", 0.82), ("100 people", 0.47))
+"""Its cosines, on the vectors of the fit itself."""
+
+TESTED = 20_000
+SHOWN = 150
+
+
+@dataclass(frozen=True)
+class Row:
+    """One size of the sweep. mse: of one number of the vectors as the fit saw them."""
+
+    people: int
+    pairs: int
+    rank: int
+    condition: float
+    mse: float
+    cosine: float
+    held_out_mse: float
+    held_out_cosine: float
+    above: float
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """A sweep. found: held-out cosines of the largest fit; strangers: of mapped vectors to other people's templates."""
+
+    source: str
+    target: str
+    method: str
+    threshold: float
+    rows: tuple[Row, ...]
+    found: np.ndarray
+    strangers: np.ndarray
+    spaces: dict[str, dict[str, np.ndarray]]
+
+    def table(self) -> str:
+        """Markdown."""
+        lines = [
+            "| people | pairs | mse | cosine, held in | mse, held out | cosine, held out | "
+            f"above {self.threshold:.3f}, held out | rank | condition |",
+            "|---|---|---|---|---|---|---|---|---|",
+        ]
+        lines += [
+            f"| {row.people:,} | {row.pairs:,} | {row.mse:.3g} | {row.cosine:.3f} | {row.held_out_mse:.3g} | "
+            f"**{row.held_out_cosine:.3f}** | {100 * row.above:.1f} % | {row.rank} | {row.condition:.3g} |"
+            for row in self.rows
+        ]
+        return "\n".join(lines)
+
+    def pictures(self) -> dict[str, Image.Image]:
+        """By file name."""
+        kind = f"{self.source} to {self.target}, {self.method}"
+        lines = {
+            "held out": [(row.people, row.held_out_cosine) for row in self.rows],
+            "held in": [(row.people, row.cosine) for row in self.rows],
+        }
+        samples = {"mapped, own template": self.found, "mapped, another person's": self.strangers}
+        return {
+            "sweep.png": sweep_chart(lines, title=f"Cosine by size of the fit: {kind}"),
+            "cosines.png": histogram_chart(
+                samples, title=f"Cosines of held-out people: {kind}", threshold=self.threshold
+            ),
+            "spaces.png": spaces_chart(self.spaces, title="The same faces in both spaces, three principal directions"),
+        }
+
+    def write(self, folder: Path) -> None:
+        """report.json, report.md and the pictures. Raises RequestError when the folder cannot be written."""
+        kept = {name: getattr(self, name) for name in ("source", "target", "method", "threshold")}
+        kept["rows"] = [asdict(row) for row in self.rows]
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "report.json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+            (folder / "report.md").write_text(self.table() + "\n", encoding="utf-8")
+            for name, picture in self.pictures().items():
+                picture.save(folder / name)
+        except OSError as error:
+            raise RequestError(f"{folder} cannot be written.", field="out", cure="Choose another place.") from error
+
+
+def sweep(
+    pairs: Pairs, *, source: str, target: str, method: str = "ols", bias: bool = True, alpha: float = 1.0,
+    sizes: Sequence[int] = SIZES, threshold: float | None = PUBLISHED_THRESHOLD, false_match_rate: float = 0.01,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Report:  # fmt: skip
+    """Fits on growing numbers of people and measures each fit on the same held-out people.
+
+    Args:
+        pairs: with held-out people.
+        sizes: numbers of people; larger ones than there are stand for all of them.
+        threshold: cosine from which two templates count as one person; None takes the one at which
+            `false_match_rate` of the target's own templates of two held-out people would be confused.
+        progress: told (what, done, of).
+
+    Raises RequestError, also without held-out people.
+    """
+    if not pairs.held_out:
+        raise RequestError("Nobody is held out.", field="held_out", cure="Hold a tenth of the people out, 0.1.")
+    x, y = pairs.others().sample(TESTED)
+    codes = pairs.others().sampled_codes(TESTED)
+    if len(x) < 2:
+        raise RequestError("There are not two held-out pairs.", field="held_out", cure="Give more people.")
+    if threshold is None:
+        threshold = float(np.quantile(_stranger_cosines(y, y, codes), 1 - false_match_rate))
+    rows = []
+    for size in [*sorted(one for one in set(sizes) if one < pairs.people), pairs.people]:
+        part = replace(pairs, limit=size)
+
+        def told(done: int, of: int, size: int = size) -> None:
+            if progress is not None:
+                progress(f"{size:,} people", done, of)
+
+        moments = gather(part, progress=told)
+        found = solve(moments, method, bias=bias, alpha=alpha)
+        about = About(source, target, method, pairs.unit, moments.lengths / moments.weight, moments.pairs, size)
+        constant = None if found.bias is None else found.bias.astype(np.float32)
+        largest = LinearMap(found.matrix.astype(np.float32), constant, about)
+        own = cosines(largest, x, y)
+        row = Row(
+            people=size, pairs=moments.pairs, rank=found.rank, condition=found.condition, mse=found.mse,
+            cosine=mean_cosine(largest, part) or 0.0, held_out_mse=_error(largest, x, y),
+            held_out_cosine=float(own.mean()), above=float((own >= threshold).mean()),
+        )  # fmt: skip
+        rows.append(row)
+    mapped = largest.apply(x)
+    return Report(
+        source=source, target=target, method=method, threshold=threshold, rows=tuple(rows), found=own,
+        strangers=_stranger_cosines(mapped, y, codes), spaces=_spaces(x, mapped, y),
+    )  # fmt: skip
+
+
+def _error(fitted: LinearMap, x: np.ndarray, y: np.ndarray) -> float:
+    """Mean squared error of one number, on the scale of the fit."""
+    raw = replace(fitted.about, unit=False)
+    ours = LinearMap(fitted.matrix, fitted.bias, raw).apply(unit(x) if fitted.about.unit else x)
+    return float(np.square(ours - (unit(y) if fitted.about.unit else y)).mean(dtype=np.float64))
+
+
+def _stranger_cosines(x: np.ndarray, y: np.ndarray, codes: np.ndarray, most: int = 2_000) -> np.ndarray:
+    """Cosines of every x to every y of somebody else, over at most `most` rows."""
+    x, y = unit(np.asarray(x[:most], np.float32)), unit(np.asarray(y[:most], np.float32))
+    codes = codes[:most]
+    return (x @ y.T)[codes[:, None] != codes[None]]
+
+
+def _spaces(x: np.ndarray, mapped: np.ndarray, y: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
+    """The three principal directions of the target's templates; the source is laid on them as it is, then mapped."""
+    x, mapped, y = (unit(np.asarray(part[:SHOWN], np.float32)) for part in (x, mapped, y))
+    middle = y.mean(axis=0)
+    axes = np.linalg.svd(y - middle, full_matrices=False)[2][:3].T
+    if x.shape[1] == y.shape[1]:
+        before = {"target": (y - middle) @ axes, "source": (x - x.mean(axis=0)) @ axes}
+    else:
+        own = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)[2][:3].T
+        before = {"target": (y - middle) @ axes, "source": (x - x.mean(axis=0)) @ own}
+    return {
+        "before the map": before,
+        "after the map": {"target": (y - middle) @ axes, "mapped": (mapped - middle) @ axes},
+    }
