@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from commands.template import app as template
 from errors import InstantIDError, PhotoError, RequestError
 from face.photo import open_photo
 from generation.loading import load_engine, pick_profile
@@ -39,6 +40,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(template, name="template")
 
 POSE_SETTINGS = ("view", "view_size", "view_centre", "keypoints", "pose_face")
 

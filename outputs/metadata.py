@@ -17,11 +17,13 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from xml.sax.saxutils import escape, quoteattr
 
 from PIL import Image, PngImagePlugin
 
+from errors import RequestError
 from face.keypoints import carry_keypoints
 from generation.request import GeneratedImage, GenerationRequest, GenerationResult
 
@@ -75,11 +77,27 @@ def write_png(
     """
     settings = dict(settings)
     if isinstance(image, GeneratedImage):
-        settings |= {"seed": image.seed, "count": 1, "identity": image.identity, "keypoint_error": image.keypoint_error}
+        settings = _of_picture(image, settings)
         image = image.image
-    bare = Image.new("RGB", image.size)
-    bare.paste(image.convert("RGB"))
-    bare.save(target, format="PNG", pnginfo=_texts(settings))
+    _bare(image).save(target, format="PNG", pnginfo=_texts(settings))
+
+
+def write_picture(image: GeneratedImage, settings: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+    """Write a picture as its ending says: PNG as `write_png` does, or JPEG with the same XMP and the settings as its
+    comment. Raises RequestError when the file cannot be written.
+    """
+    path = Path(path)
+    try:
+        if path.suffix.lower() == ".png":
+            write_png(image, settings, path)
+            return
+        told = _of_picture(image, settings)
+        comment = json.dumps({SETTINGS: told}, allow_nan=False).encode("ascii")
+        _bare(image.image).save(path, "JPEG", quality=95, xmp=_xmp(told).encode(), comment=comment)
+    except OSError as error:
+        raise RequestError(
+            f"{path} could not be written ({error.strerror}).", field="output", cure="Choose a place with free room."
+        ) from error
 
 
 def png_bytes(image: GeneratedImage | Image.Image, settings: Mapping[str, Any]) -> bytes:
@@ -166,6 +184,7 @@ def parameters_text(settings: Mapping[str, Any]) -> str:
         "Face adapter": settings.get("adapter_scale"),
         "Style": settings.get("style"),
         "View": settings.get("view"),
+        "Identity from": "a template" if settings.get("template") else None,
         "Lora": " ".join(f"{lora['name']} {lora['weight']:g}" for lora in settings.get("loras") or ()) or None,
     }
     lines.append(", ".join(f"{name}: {_value(value)}" for name, value in pairs.items() if value is not None))
@@ -181,9 +200,25 @@ def _texts(settings: dict[str, Any]) -> PngImagePlugin.PngInfo:
     texts = PngImagePlugin.PngInfo()
     texts.add_text(PARAMETERS, parameters_text(settings))
     texts.add_itxt(SETTINGS, json.dumps(settings, ensure_ascii=False, allow_nan=False))
-    prompt = _NOT_XML.sub("", str(settings.get("styled_prompt", settings.get("prompt", ""))))
-    texts.add_itxt(XMP, _XMP.format(tool=quoteattr(TOOL), source=quoteattr(SOURCE_TYPE), description=escape(prompt)))
+    texts.add_itxt(XMP, _xmp(settings))
     return texts
+
+
+def _of_picture(image: GeneratedImage, settings: Mapping[str, Any]) -> dict[str, Any]:
+    scores = {"identity": image.identity, "keypoint_error": image.keypoint_error}
+    return {**settings, "seed": image.seed, "count": 1, **scores}
+
+
+def _bare(image: Image.Image) -> Image.Image:
+    """The pixels alone: nothing that the picture carries in its `info` comes along."""
+    bare = Image.new("RGB", image.size)
+    bare.paste(image.convert("RGB"))
+    return bare
+
+
+def _xmp(settings: Mapping[str, Any]) -> str:
+    prompt = _NOT_XML.sub("", str(settings.get("styled_prompt", settings.get("prompt", ""))))
+    return _XMP.format(tool=quoteattr(TOOL), source=quoteattr(SOURCE_TYPE), description=escape(prompt))
 
 
 def _png_text(picture: Image.Image) -> str | None:

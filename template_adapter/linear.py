@@ -16,6 +16,7 @@ from errors import RequestError, WeightsCorrupt, WeightsMissing
 from template_adapter.template import Template, checked
 
 FORMAT = "template-adapter 1"
+"""The one key of the file's metadata: several would be written in an order of their own each time."""
 CURE = "Fit it again: python cli.py template fit."
 
 
@@ -100,7 +101,7 @@ class LinearMap:
         if self.bias is not None:
             tensors["bias"] = np.ascontiguousarray(self.bias, np.float32)
         try:
-            save_file(tensors, path, metadata={"format": FORMAT, "about": json.dumps(asdict(self.about))})
+            save_file(tensors, path, metadata={FORMAT: json.dumps(asdict(self.about))})
         except (OSError, SafetensorError) as error:
             raise RequestError(f"{path} cannot be written.", field="out", cure="Choose another place.") from error
 
@@ -123,11 +124,11 @@ def load_map(path: Path) -> LinearMap:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             names = set(file.keys())
-            if metadata.get("format") != FORMAT or not {"matrix"} <= names <= {"matrix", "bias"}:
+            if FORMAT not in metadata or not {"matrix"} <= names <= {"matrix", "bias"}:
                 raise _corrupt(path, "is no template adapter")
             matrix = file.get_tensor("matrix")
             bias = file.get_tensor("bias") if "bias" in names else None
-        about = _about(metadata["about"])
+        about = _about(metadata[FORMAT])
     except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
         raise _corrupt(path, "is damaged or is no template adapter") from error
     if matrix.dtype != np.float32 or matrix.ndim != 2 or 0 in matrix.shape:

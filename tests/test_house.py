@@ -20,10 +20,11 @@ FLOORS = {
     "training": 3,
     "outputs": 4,
     "evaluation": 4,
-    "cli": 5,
+    "commands": 5,
     "ui": 5,
     "api": 5,
     "app": 6,
+    "cli": 6,
     "serving": 6,
 }
 WALLS = {
@@ -36,7 +37,7 @@ WALLS = {
     "nncf": {"openvino_backend"},
     "ray": {"serving"},
 }
-TORCH_FREE = ("face", "weights", "style_presets", "errors")
+TORCH_FREE = ("face", "weights", "template_adapter", "style_presets", "errors")
 
 
 def imports(source: str, package: tuple[str, ...] = ()) -> set[str]:

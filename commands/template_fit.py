@@ -1,0 +1,182 @@
+"""`cli.py template fit`, `apply` and `report`: maps from files of templates, or from photos."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from commands.doors import embedder, needed, open_analyzer
+from commands.watching import bar
+from errors import RequestError
+from generation.loading import pick_profile
+from template_adapter.fit import METHODS, fit
+from template_adapter.linear import load_map
+from template_adapter.pairs import PER_PERSON, Pairs, number_people
+from template_adapter.photos import embed_folder
+from template_adapter.report import PUBLISHED_THRESHOLD, SIZES, sweep
+from template_adapter.vectors import Array, open_vectors, read_people
+from weights.registry import PROFILES
+from weights.store import Store
+
+Source = Annotated[Path, typer.Option(help="Templates of the recogniser to map from: .npy, .npz, .parquet or photos.")]
+Target = Annotated[Path, typer.Option(help="Templates of the weights' own recogniser of the same faces, row by row.")]
+People = Annotated[Path | None, typer.Option(help="Whose each row is: .npy, or text with a name a line.")]
+Method = Annotated[str, typer.Option(help=f"One of: {', '.join(METHODS)}.")]
+Alpha = Annotated[float, typer.Option(help="What ridge adds to the diagonal.")]
+Bias = Annotated[bool, typer.Option(help="Fit a constant too.")]
+PerPerson = Annotated[str, typer.Option(help=f"Several vectors of a person: one of {', '.join(PER_PERSON)}.")]
+HeldOut = Annotated[float, typer.Option(help="Share of the people that the fit does not see.")]
+Raw = Annotated[bool, typer.Option("--raw", help="Fit the vectors as they are, not brought to length 1.")]
+SourcePack = Annotated[Path | None, typer.Option(help="Face pack of the recogniser to map from, for photos.")]
+TargetPack = Annotated[Path | None, typer.Option(help="Face pack of the weights, for photos.", show_default=False)]
+SourceName = Annotated[str | None, typer.Option(help="What the recogniser is called.", show_default=False)]
+TargetName = Annotated[str | None, typer.Option(help="What the weights' recogniser is called.", show_default=False)]
+Adapter = Annotated[Path, typer.Option(help="File written by `template fit`.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+
+def fit_command(
+    source: Source, target: Target, out: Annotated[Path, typer.Option(help="Adapter to write (.safetensors).")],
+    people: People = None, method: Method = "ols", bias: Bias = True, alpha: Alpha = 1.0, per_person: PerPerson = "all",
+    held_out: HeldOut = 0.1, raw: Raw = False, seed: int = 0, source_pack: SourcePack = None,
+    target_pack: TargetPack = None, source_name: SourceName = None, target_name: TargetName = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Fit a linear map on templates of the same faces by both recognisers."""
+    if out.suffix != ".safetensors" or not out.parent.is_dir():
+        raise RequestError("The adapter has no place.", field="out", cure="Name a .safetensors file in a folder.")
+    with bar() as told:
+        pairs = _pairs(source, target, people, source_pack, target_pack, told, _how(per_person, held_out, raw, seed))
+        names = _names(source, target, source_pack, target_pack, source_name, target_name)
+        today = datetime.datetime.now(datetime.UTC).date().isoformat()
+        fitted = fit(
+            pairs, **names, method=method, bias=bias, alpha=alpha, created=today,
+            progress=lambda done, of: told("fitting", done, of),
+        )  # fmt: skip
+    fitted.save(out)
+    about = asdict(fitted.about)
+    if as_json:
+        print(json.dumps({"file": str(out), "fingerprint": fitted.fingerprint, **about}))
+        return
+    print(f"mse {fitted.about.mse:.6g}")
+    print(f"cosine {fitted.about.cosine:.4f}")
+    print(
+        f"held_out_cosine {'none' if fitted.about.held_out_cosine is None else f'{fitted.about.held_out_cosine:.4f}'}"
+    )
+    print(
+        f"{out}: {method}, {about['pairs']:,} pairs of {about['people']:,} people, rank {about['rank']}, "
+        f"condition {about['condition']:.3g}",
+        file=sys.stderr,
+    )
+
+
+def apply_command(
+    adapter: Adapter, input: Annotated[Path, typer.Option(help="Templates: .npy, .npz or .parquet.")],
+    output: Annotated[Path, typer.Option(help="Mapped templates (.npy).")],
+) -> None:  # fmt: skip
+    """Map a file of templates, however large, a part at a time."""
+    fitted = load_map(adapter)
+    if output.suffix != ".npy" or not output.parent.is_dir() or output.absolute() == input.absolute():
+        raise RequestError("The output has no place.", field="output", cure="Name another .npy file in a folder.")
+    table, _ = open_vectors(input, name="input")
+    rows, width = table.shape
+    if width != fitted.matrix.shape[0]:
+        raise RequestError(
+            f"The vectors have {width} numbers, the adapter reads {fitted.matrix.shape[0]}.", field="input",
+            cure=f"Give templates of {fitted.about.source}.",
+        )  # fmt: skip
+    mapped = np.lib.format.open_memmap(output, mode="w+", dtype=np.float32, shape=(rows, fitted.matrix.shape[1]))
+    with bar() as told:
+        for start in range(0, rows, 16384):
+            stop = min(start + 16384, rows)
+            mapped[start:stop] = fitted.apply(np.asarray(table.rows(start, stop)))
+            told("mapping", stop, rows)
+    mapped.flush()
+    print(f"{output}: {rows:,} templates of {fitted.about.source} in the space of {fitted.about.target}")
+
+
+def report_command(
+    source: Source, target: Target, out: Annotated[Path, typer.Option(help="Folder for tables and plots.")],
+    people: People = None, method: Method = "ols", bias: Bias = True, alpha: Alpha = 1.0, per_person: PerPerson = "all",
+    held_out: HeldOut = 0.1, raw: Raw = False, seed: int = 0,
+    sizes: Annotated[str, typer.Option(help="Numbers of people; all of them comes by itself.")] = ",".join(
+        map(str, SIZES)
+    ),
+    threshold: Annotated[float, typer.Option(help="Cosine from which two templates are one person.")] = (
+        PUBLISHED_THRESHOLD
+    ),
+    false_match_rate: Annotated[
+        float | None, typer.Option(help="Choose the threshold at this rate among held-out people.")
+    ] = None,
+    source_pack: SourcePack = None, target_pack: TargetPack = None, source_name: SourceName = None,
+    target_name: TargetName = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Fit on growing numbers of people and measure on people left out: tables, plots, both spaces as a picture."""
+    with bar() as told:
+        pairs = _pairs(source, target, people, source_pack, target_pack, told, _how(per_person, held_out, raw, seed))
+        found = sweep(
+            pairs, **_names(source, target, source_pack, target_pack, source_name, target_name), method=method,
+            bias=bias, alpha=alpha, sizes=_sizes(sizes), threshold=threshold if false_match_rate is None else None,
+            false_match_rate=false_match_rate or 0.01, progress=told,
+        )  # fmt: skip
+    found.write(out)
+    if as_json:
+        print((out / "report.json").read_text(encoding="utf-8"), end="")
+        return
+    print(found.table())
+    print(f"{out}: report.json, report.md, {', '.join(found.pictures())}", file=sys.stderr)
+
+
+def _pairs(
+    source: Path, target: Path, people: Path | None, source_pack: Path | None, target_pack: Path | None,
+    told: Callable[[str, int, int], None], how: dict[str, Any],
+) -> Pairs:  # fmt: skip
+    """Two files of vectors, or one folder of photos run through both recognisers."""
+    if not source.is_dir() and not target.is_dir():
+        (ours, named), (theirs, also) = open_vectors(source, name="source"), open_vectors(target, name="target")
+        whose = read_people(people) if people is not None else named if named is not None else also
+        return Pairs(ours, theirs, codes=number_people(whose), **how)
+    if source.absolute() != target.absolute():
+        raise RequestError(
+            "Photos must be the same on both sides.", field="target", cure="Give one folder as --source and --target."
+        )
+    profile = pick_profile("miniature") if target_pack is None else None
+    packs = (needed(source_pack), target_pack or Store(None, True).path(PROFILES["miniature"].face_pack))
+    readers = [embedder(open_analyzer(pack, profile)) for pack in packs]
+    found = embed_folder(source, *readers, progress=lambda done, of: told("reading photos", done, of))
+    if found.left_out:
+        print(f"note: {found.left_out} photos without a face were left out.", file=sys.stderr)
+    ours, theirs = found.rows
+    return Pairs(Array(ours), Array(theirs), codes=number_people(found.people), **how)
+
+
+def _how(per_person: str, held_out: float, raw: bool, seed: int) -> dict[str, Any]:
+    return {"per_person": per_person, "held_out": held_out, "unit": not raw, "seed": seed}
+
+
+def _names(
+    source: Path, target: Path, source_pack: Path | None, target_pack: Path | None, source_name: str | None,
+    target_name: str | None,
+) -> dict[str, str]:  # fmt: skip
+    return {
+        "source": source_name or (source_pack or source).stem,
+        "target": target_name or (target_pack or target).stem,
+    }
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        sizes = [int(part) for part in text.split(",") if part]
+    except ValueError:
+        sizes = [0]
+    if min(sizes, default=1) < 2:
+        raise RequestError("The sizes are not understood.", field="sizes", cure="Write them as 100,1000,10000.")
+    return sizes

@@ -1,0 +1,133 @@
+"""`cli.py template validate` and `reconstruct`: pictures from templates."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+
+from commands.doors import embedder, needed, open_analyzer
+from commands.watching import bar
+from errors import RequestError
+from face.photo import open_photo
+from generation.loading import load_engine, pick_profile
+from generation.request import GenerationRequest, GenerationResult
+from generation.settings import Settings
+from outputs.metadata import write_picture
+from template_adapter import validate as validating
+from template_adapter.linear import load_map
+from template_adapter.photos import embed_folder
+from template_adapter.reading import is_picture, read_bytes, read_template
+from template_adapter.template import DIMENSIONS, Template
+from weights.registry import PROFILES
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from generation.engine import Engine
+
+NOTICE = "Only use templates that you have the right to use: what comes out shows a person's face."
+
+Adapter = Annotated[Path, typer.Option(help="File written by `template fit`.")]
+SourcePack = Annotated[Path | None, typer.Option(help="Face pack of the recogniser to map from, for photos.")]
+ProfileName = Annotated[str | None, typer.Option(help=f"One of: auto, {', '.join(PROFILES)}.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")]
+ModelsDir = Annotated[Path | None, typer.Option(help="Where downloaded weights lie.", envvar="INSTANTID_MODELS_DIR")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+
+def validate_command(
+    set: Annotated[Path, typer.Option(help="Folder of photos, a sub-folder or a photo a person.")],
+    adapter: Adapter, source_pack: Annotated[Path, typer.Option(help="Face pack of the recogniser to map from.")],
+    out: Annotated[Path, typer.Option(help="Folder for the table and the contact sheet.")],
+    max_ids: Annotated[int, typer.Option(help="At most so many people.", min=1)] = 50,
+    threshold: Annotated[float | None, typer.Option(help="Cosine that counts as the same person.")] = None,
+    false_match_rate: Annotated[float, typer.Option(help="Without --threshold: chosen among the set's people.")] = 0.01,
+    view: Annotated[str | None, typer.Option(help="Pose by name.", show_default="that of the photo")] = None,
+    prompt: str = "a portrait", seed: int = 0, steps: int | None = None, guidance: float | None = None,
+    profile: ProfileName = None, device: Device = None, models_dir: ModelsDir = None, as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Make pictures from mapped templates and ask the recogniser they came from whether it is the same person."""
+    fitted = load_map(adapter)
+    settings = Settings.from_environment(profile=profile, device=device, models_dir=models_dir)
+    engine = load_engine(pick_profile(settings.profile), settings)
+    foreign = open_analyzer(source_pack, engine.profile)
+    with bar() as told:
+        found = embed_folder(
+            set, embedder(foreign), embedder(engine.analyzer), name="set",
+            progress=lambda done, of: told("reading photos", done, of),
+        )  # fmt: skip
+        limit = threshold
+        if limit is None:
+            limit = validating.threshold_at(found.rows[0], found.people, false_match_rate)
+        first = np.sort(np.unique(found.people, return_index=True)[1])[:max_ids]
+        cases = [
+            validating.Case(str(found.people[i]), open_photo(found.photos[i]), found.rows[0][i], found.rows[1][i])
+            for i in first
+        ]
+
+        def make(template: Template, case: validating.Case) -> Image.Image:
+            pose = case.photo if view is None else None
+            wish = GenerationRequest(
+                template=template, pose=pose, view=view, prompt=prompt, seed=seed, steps=steps, guidance=guidance
+            )
+            return _result(engine, wish).images[0].image
+
+        def analyse(picture: Image.Image) -> np.ndarray | None:
+            faces = foreign.find(picture)
+            return faces[0].embedding if faces else None
+
+        outcomes = validating.validate(
+            cases, fitted, make=make, analyse=analyse, progress=lambda done, of: told("making pictures", done, of)
+        )
+    told_of = {"adapter": fitted.fingerprint, "profile": engine.profile.name, "false_match_rate": false_match_rate}
+    text = validating.write(outcomes, limit, out, provenance=told_of)
+    print((out / "validation.json").read_text(encoding="utf-8") if as_json else text)
+    print(f"{out}: validation.json, validation.md, contact.jpg", file=sys.stderr)
+
+
+def reconstruct_command(
+    input: Annotated[Path, typer.Option(help="Template (.npy, .npz, pickle, base64 or JSON text) or a photo.")],
+    output: Annotated[Path, typer.Option(help="Picture to write (.jpg or .png).")],
+    adapter: Annotated[Path | None, typer.Option(help="Map for a template of another recogniser.")] = None,
+    source_pack: SourcePack = None, prompt: str = "a portrait", view: str = "front", seed: int = 0,
+    overwrite: Annotated[bool, typer.Option(help="Replace a file that is there.")] = False,
+    profile: ProfileName = None, device: Device = None, models_dir: ModelsDir = None,
+) -> None:  # fmt: skip
+    """Make a picture from one template alone. The picture says in its metadata that it was made so."""
+    if output.suffix.lower() not in (".jpg", ".jpeg", ".png") or not output.parent.is_dir():
+        raise RequestError("The picture has no place.", field="output", cure="Name a .jpg or .png file in a folder.")
+    if output.exists() and not overwrite:
+        raise RequestError(f"{output} is there already.", field="output", cure="Add --overwrite or another name.")
+    fitted = None if adapter is None else load_map(adapter)
+    data = read_bytes(input, field="input")
+    settings = Settings.from_environment(profile=profile, device=device, models_dir=models_dir)
+    chosen = pick_profile(settings.profile)
+    values = (
+        None
+        if is_picture(data)
+        else read_template(data, field="input", dimensions=DIMENSIONS if fitted is None else fitted.matrix.shape[0])
+    )
+    engine = load_engine(chosen, settings)
+    if values is None:
+        reader = engine.analyzer if fitted is None else open_analyzer(needed(source_pack), chosen)
+        values = reader.faces(open_photo(input, field="input"), field="input")[0].embedding
+    template = Template(values) if fitted is None else fitted.map_template(values, field="input")
+    result = _result(engine, GenerationRequest(template=template, prompt=prompt, view=view, seed=seed))
+    write_picture(result.images[0], result.settings, output)
+    likeness = result.images[0].identity
+    print(f"{output}  seed {seed}, likeness {'not measurable' if likeness is None else f'{likeness:.2f}'}")
+    for note in (*result.notes, NOTICE):
+        print(f"note: {note}", file=sys.stderr)
+
+
+def _result(engine: Engine, wish: GenerationRequest) -> GenerationResult:
+    with closing(engine.generate(wish)) as events:
+        for event in events:
+            if isinstance(event, GenerationResult):
+                return event
+    raise RuntimeError("the engine ended without a result")

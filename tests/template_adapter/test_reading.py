@@ -1,0 +1,173 @@
+"""One template from any file, and a hostile pickle that does nothing."""
+
+import base64
+import collections
+import io
+import json
+import os
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+
+from errors import RequestError
+from template_adapter import safe_pickle
+from template_adapter.reading import is_picture, read_bytes, read_template
+from template_adapter.safe_pickle import load_array
+from template_adapter.template import USUAL_LENGTH, at_raw_length, checked
+
+VECTOR = np.random.default_rng(0).normal(size=512).astype(np.float32)
+
+
+def npy(array, **options):
+    buffer = io.BytesIO()
+    np.save(buffer, array, **options)
+    return buffer.getvalue()
+
+
+def npz(**arrays):
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+GOOD = {
+    "npy": npy(VECTOR),
+    "npy of one row": npy(VECTOR[None].astype(np.float64)),
+    "npz": npz(embedding=VECTOR),
+    "json": json.dumps(VECTOR.tolist()).encode(),
+    "base64 of floats": base64.b64encode(VECTOR.tobytes()),
+    "base64 of doubles": base64.b64encode(VECTOR.astype(np.float64).tobytes()),
+    "base64 in lines": base64.encodebytes(VECTOR.tobytes()),
+    "base64 for urls": base64.urlsafe_b64encode(VECTOR.tobytes()).rstrip(b"="),
+    "base64 of npy": base64.b64encode(npy(VECTOR)),
+    "base64 of a pickle": base64.b64encode(pickle.dumps(VECTOR)),
+    "pickle of big-endian": pickle.dumps(VECTOR.astype(">f8")),
+    "pickle of a column": pickle.dumps(np.asfortranarray(VECTOR.reshape(512, 1))),
+    "pickle of a list": pickle.dumps(VECTOR.tolist()),
+    **{f"pickle {protocol}": pickle.dumps(VECTOR, protocol) for protocol in range(6)},
+}
+
+
+@pytest.mark.parametrize("data", GOOD.values(), ids=GOOD)
+def test_every_form_gives_the_same_numbers(data):
+    found = read_template(data)
+    assert found.shape == (512,) and found.dtype == np.float32
+    np.testing.assert_allclose(found, VECTOR, rtol=1e-6)
+
+
+class Runs:
+    """What attackers pickle."""
+
+    def __init__(self, call, *arguments):
+        self.call, self.arguments = call, arguments
+
+    def __reduce__(self):
+        return self.call, self.arguments
+
+
+def opcodes(*parts):
+    return b"\x80\x02" + b"".join(parts) + b"."
+
+
+HOSTILE = {
+    "os.system": pickle.dumps(Runs(os.system, "touch hacked")),
+    "eval": pickle.dumps(Runs(eval, "open('hacked', 'w').close()")),
+    "inside a list": pickle.dumps([Runs(os.system, "touch hacked"), VECTOR]),
+    "before the array": pickle.dumps((Runs(open, "hacked", "w"), VECTOR)),
+    "object array": pickle.dumps(np.array([Runs(os.system, "touch hacked")], dtype=object)),
+    "empty object array": pickle.dumps(np.array([], dtype=object)),
+    "another class": pickle.dumps(collections.OrderedDict(a=1)),
+    "attribute of a name": opcodes(b"cnumpy\nndarray.__subclasses__\n"),
+    "numpy loader": pickle.dumps(Runs(np.load, "hacked", None, True)),
+    "numpy testing": opcodes(b"cnumpy.testing\nrundocs\n"),
+    "state for a function": opcodes(
+        b"c_codecs\nencode\n", b"N}X\x0c\x00\x00\x00__defaults__X\x04\x00\x00\x00evils\x86b"
+    ),
+    "state for a class": opcodes(b"cnumpy\nndarray\n", b"N}X\x04\x00\x00\x00evilK\x01s\x86b"),
+    "persistent name": opcodes(b"Phacked\n"),
+    "extension": opcodes(b"\x82\x01"),
+    "a memo of sixteen billion": b"\x80\x02]r\xff\xff\xff\xff.",
+    "an array of terabytes": pickle.dumps(Runs(np.ndarray, (10**12,))),
+    "a shape larger than its bytes": pickle.dumps(VECTOR).replace(b"M\x00\x02", b"M\xff\xff", 1),
+    "cut": pickle.dumps(VECTOR)[:-40],
+    "no pickle": b"hello",
+    "nothing on the stack": b"\x80\x02.",
+    "a dictionary": pickle.dumps({"embedding": VECTOR}),
+    "words": pickle.dumps(["a"] * 512),
+    "dates": pickle.dumps(VECTOR.astype("datetime64[s]")),
+}
+
+
+@pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_pickle_is_refused_without_side_effect(data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = {name: vars(value).copy() for name, value in vars(safe_pickle).items() if isinstance(value, type)}
+    with pytest.raises(RequestError) as told:
+        load_array(data)
+    assert told.value.cure
+    assert list(tmp_path.iterdir()) == []
+    assert before == {name: vars(value) for name, value in vars(safe_pickle).items() if isinstance(value, type)}
+    assert safe_pickle._latin1.__defaults__ == ("latin1",)
+    with pytest.raises(RequestError):
+        read_template(data)
+
+
+def bomb():
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.npy", b"\0" * 2**26)
+    return buffer.getvalue()
+
+
+BAD = {
+    "nothing": (b"", "empty"),
+    "another length": (npy(VECTOR[:128]), "128 numbers, not 512"),
+    "several": (npy(np.stack([VECTOR] * 3)), "3 vectors, not one"),
+    "NaN": (npy(np.where(np.arange(512) == 7, np.nan, VECTOR)), "NaN"),
+    "infinite": (npy(np.where(np.arange(512) == 7, 1e300, VECTOR.astype(np.float64))), "infinite"),
+    "zero": (npy(np.zeros(512)), "zero everywhere"),
+    "words": (npy(np.array(["a"] * 512)), "no array of numbers"),
+    "objects": (npy(np.array([None] * 512), allow_pickle=True), "objects"),
+    "complex": (npy(VECTOR * 1j), "no array of numbers"),
+    "cut": (npy(VECTOR)[:-9], "damaged"),
+    "two in an archive": (npz(a=VECTOR, b=VECTOR), "exactly one"),
+    "a bomb": (bomb(), "exactly one"),
+    "a broken archive": (b"PK\x03\x04" + b"\0" * 40, "damaged"),
+    "ragged json": (b"[1, [2, 3]]", "no list"),
+    "json cut": (b"[1, 2", "no list"),
+    "base64 of another length": (base64.b64encode(VECTOR.tobytes()[:-4]), "bytes"),
+    "a photo": (b"\xff\xd8\xff\xe0" + b"\0" * 600, "picture"),
+    "huge": (b"\0" * (2**20 + 1), "too large"),
+}
+
+
+@pytest.mark.parametrize(("data", "words"), BAD.values(), ids=BAD)
+def test_what_is_no_template_is_told(data, words):
+    with pytest.raises(RequestError) as told:
+        read_template(data)
+    assert words in told.value.message
+    assert told.value.field == "template" and told.value.cure
+
+
+def test_pictures_are_known_by_their_first_bytes():
+    assert is_picture(b"\x89PNG\r\n\x1a\n") and is_picture(b"\0\0\0\x18ftypheic")
+    assert not any(is_picture(data) for data in GOOD.values())
+
+
+def test_files_are_read_up_to_what_a_template_can_be(tmp_path):
+    (tmp_path / "a.npy").write_bytes(GOOD["npy"])
+    assert read_bytes(tmp_path / "a.npy") == GOOD["npy"]
+    (tmp_path / "long").write_bytes(b"\0" * 2**21)
+    for name in ("long", "missing"):
+        with pytest.raises(RequestError):
+            read_bytes(tmp_path / name)
+
+
+def test_a_normalised_template_is_brought_to_the_length_of_a_raw_one():
+    raw, note = at_raw_length(VECTOR)
+    assert raw is VECTOR and note is None
+    brought, note = at_raw_length(checked(VECTOR / np.linalg.norm(VECTOR)))
+    assert np.linalg.norm(brought) == pytest.approx(USUAL_LENGTH, rel=1e-5)
+    assert note is not None and "22.6" in note
