@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors import SafetensorError
+from safetensors.numpy import load, save_file
 
 from errors import RequestError, WeightsCorrupt, WeightsMissing
 from template_adapter.template import Template, checked
 
 FORMAT = "template-adapter 1"
 """The one key of the file's metadata: several would be written in an order of their own each time."""
+MAX_BYTES = 2**28
 CURE = "Fit it again: python cli.py template fit."
 
 
@@ -120,26 +121,38 @@ def load_map(path: Path) -> LinearMap:
     path = Path(path)
     if not path.is_file():
         raise WeightsMissing(f"There is no adapter {path.name}.", field="adapter", cure=CURE)
+    if path.stat().st_size > MAX_BYTES:
+        raise _corrupt(path.name, "is far too large for a template adapter")
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            names = set(file.keys())
-            if FORMAT not in metadata or not {"matrix"} <= names <= {"matrix", "bias"}:
-                raise _corrupt(path, "is no template adapter")
-            matrix = file.get_tensor("matrix")
-            bias = file.get_tensor("bias") if "bias" in names else None
-        about = _about(metadata[FORMAT])
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
-        raise _corrupt(path, "is damaged or is no template adapter") from error
-    if matrix.dtype != np.float32 or matrix.ndim != 2 or 0 in matrix.shape:
-        raise _corrupt(path, "has a matrix of another form")
+        data = path.read_bytes()
+    except OSError as error:
+        raise _corrupt(path.name, "cannot be read") from error
+    return load_map_bytes(data, name=path.name)
+
+
+def load_map_bytes(data: bytes, *, name: str = "The adapter") -> LinearMap:
+    """The same from a file's bytes. name: of the file, for errors."""
+    try:
+        tensors = load(data)
+        about = _about(_metadata(data)[FORMAT])
+    except (SafetensorError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise _corrupt(name, "is damaged or is no template adapter") from error
+    matrix, bias = tensors.pop("matrix", None), tensors.pop("bias", None)
+    if matrix is None or tensors or matrix.dtype != np.float32 or matrix.ndim != 2 or 0 in matrix.shape:
+        raise _corrupt(name, "does not hold one matrix")
     if bias is not None and (bias.dtype != np.float32 or bias.shape != matrix.shape[1:]):
-        raise _corrupt(path, "has a bias of another form")
+        raise _corrupt(name, "has a bias of another form")
     if not np.isfinite(matrix).all() or (bias is not None and not np.isfinite(bias).all()):
-        raise _corrupt(path, "holds numbers that are not finite")
+        raise _corrupt(name, "holds numbers that are not finite")
     if about.unit and not (np.isfinite(about.target_length) and about.target_length > 0):
-        raise _corrupt(path, "does not say how long its vectors shall be")
+        raise _corrupt(name, "does not say how long its vectors shall be")
     return LinearMap(matrix, bias, about)
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    """safetensors' header: eight bytes of length, then JSON, of which `load` has checked the form."""
+    length = int.from_bytes(data[:8], "little")
+    return json.loads(data[8 : 8 + length])["__metadata__"]
 
 
 def _about(text: str) -> About:
@@ -147,5 +160,5 @@ def _about(text: str) -> About:
     return About(**{field.name: kept[field.name] for field in fields(About) if field.name in kept})
 
 
-def _corrupt(path: Path, what: str) -> WeightsCorrupt:
-    return WeightsCorrupt(f"{path.name} {what}.", field="adapter", cure=CURE)
+def _corrupt(name: str, what: str) -> WeightsCorrupt:
+    return WeightsCorrupt(f"{name} {what}.", field="adapter", cure=CURE)

@@ -43,6 +43,7 @@ def controls_from(session: Session, settings: Mapping[str, Any], profile: Profil
     kept in the session, under a pose choice of their own.
     """
     controls: dict[str, Any] = {
+        "who_mode": "template" if settings.get("template") else "photos",
         "prompt": settings["prompt"],
         "style": settings["style"],
         "detail": settings["adapter_scale"],

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from errors import RequestError
 from face.keypoints import carry_keypoints
 from generation.request import GenerationRequest
-from ui.pose import read_view
+from ui.pose import START, read_view
 from ui.session import Session
+from ui.template import template_of
 from ui.who import require_face
 from ui.wording import NO_PHOTO, NO_PHOTO_CURE, POSE_MISSING, POSE_MISSING_CURE
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from weights.registry import Profile
 
 FIELDS = (
+    "who_mode",
     "prompt",
     "style",
     "pose_mode",
@@ -43,11 +45,7 @@ def build_request(session: Session, form: Mapping[str, Any], profile: Profile) -
 
     The engine checks every range; here only what the page itself adds is checked.
     """
-    if not session.photos:
-        raise RequestError(NO_PHOTO, field="photos", cure=NO_PHOTO_CURE)
-    if not any(photo.faces is None or photo.faces for photo in session.photos):
-        several = len(session.photos) > 1
-        require_face(session.photos[0], field="photos", name="any of the photos" if several else "the photo")
+    who = {"template": template_of(session)} if form["who_mode"] == "template" else _photos(session)
     width, height = read_size(form["size"], profile)
     if form["start"] >= form["end"]:
         raise RequestError(
@@ -56,8 +54,7 @@ def build_request(session: Session, form: Mapping[str, Any], profile: Profile) -
             cure="Under More, set its start below its end.",
         )
     return GenerationRequest(
-        photos=tuple(photo.image for photo in session.photos),
-        face_choices=tuple(photo.choice for photo in session.photos),
+        **who,
         **_pose(session, form, (width, height)),
         prompt=form["prompt"] or "",
         negative_prompt=form["negative"] or "",
@@ -75,6 +72,18 @@ def build_request(session: Session, form: Mapping[str, Any], profile: Profile) -
         count=form["count"],
         face_region=form["region"],
     )
+
+
+def _photos(session: Session) -> dict[str, Any]:
+    if not session.photos:
+        raise RequestError(NO_PHOTO, field="photos", cure=NO_PHOTO_CURE)
+    if not any(photo.faces is None or photo.faces for photo in session.photos):
+        several = len(session.photos) > 1
+        require_face(session.photos[0], field="photos", name="any of the photos" if several else "the photo")
+    return {
+        "photos": tuple(photo.image for photo in session.photos),
+        "face_choices": tuple(photo.choice for photo in session.photos),
+    }
 
 
 def size_label(label: str, width: int, height: int) -> str:
@@ -111,4 +120,4 @@ def _pose(session: Session, form: Mapping[str, Any], size: tuple[int, int]) -> d
         points, made_at = session.kept_keypoints
         carried = carry_keypoints(points, made_at, size)
         return {"keypoints": tuple((float(x), float(y)) for x, y in carried)}
-    return {}
+    return read_view(START) if form["who_mode"] == "template" else {}

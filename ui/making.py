@@ -89,7 +89,7 @@ class Making:
                 self.room.settled(PATIENCE)
                 if self.room.error is not None:
                     raise self.room.error
-            return {**self._begun(session), "ticket": _ticket(session)}
+            return {**self._begun(session, values), "ticket": _ticket(session)}
 
     def run(self, session: Session, ticket: str, *values: Any) -> Iterator[dict[str, Any]]:
         """Yields what the page shows, from the waiting to the result. A stopped run has nothing more to say."""
@@ -126,7 +126,7 @@ class Making:
             "actions": gr.update(visible=result is not None),
             "make": gr.update(value="Make pictures", interactive=True),
             "stop": gr.update(visible=False),
-            "compare": gr.update(value="Compare"),
+            "compare": gr.update(value="Compare", visible=result is None or result.reference is not None),
             "download": gr.update(value=None if result is None else str(result.path)),
         }
 
@@ -145,8 +145,8 @@ class Making:
         }
 
     def _run(self, session: Session, values: Sequence[Any], cancel: threading.Event) -> Iterator[dict[str, Any]]:
-        behind = _behind(session)
-        yield self._begun(session)
+        behind = _behind(session, values)
+        yield self._begun(session, values)
         while not self.room.settled(PATIENCE):
             if cancel.is_set():
                 raise Cancelled("The run was stopped.")
@@ -176,13 +176,13 @@ class Making:
         keep_results(session, outcome, prepared, self._folder.of(session))
         yield self.at_rest(session)
 
-    def _begun(self, session: Session) -> dict[str, Any]:
+    def _begun(self, session: Session, values: Sequence[Any]) -> dict[str, Any]:
         engine = self.room.engine
         phase = "waiting" if engine is not None and engine.waiting else "reading"
         watching = {"timer": gr.update(active=True)} if engine is None else {}
         return {
             **watching,
-            "stage": stage.working((), None, behind=_behind(session)),
+            "stage": stage.working((), None, behind=_behind(session, values)),
             "status": LOADING if self.room.state == "loading" else progress_line(phase, 0, 0, None),
             "facts": "",
             "actions": gr.update(visible=False),
@@ -240,8 +240,10 @@ def _ticket(session: Session) -> str:
     return ticket
 
 
-def _behind(session: Session) -> str:
-    return data_url(session.photos[0].image, BEHIND_SIDE) if session.photos else ""
+def _behind(session: Session, values: Sequence[Any]) -> str:
+    """The photo that stands in the place of the picture at first; none for a template."""
+    shown = session.photos and values[FIELDS.index("who_mode")] != "template"
+    return data_url(session.photos[0].image, BEHIND_SIDE) if shown else ""
 
 
 def _progress(event: Progress, behind: str, wish: GenerationRequest) -> dict[str, Any]:

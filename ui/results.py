@@ -70,7 +70,7 @@ def forget(session: Session) -> None:
         shutil.rmtree(session.folder, ignore_errors=True)
     session.photos.clear()
     session.results.clear()
-    session.pose = None
+    session.pose = session.template = session.adapter = None
 
 
 def keep_results(session: Session, outcome: GenerationResult, prepared: Prepared, folder: Path) -> list[Result]:

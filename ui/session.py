@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
     from face.face import Face
     from face.references import PhotoReport
+    from template_adapter.linear import LinearMap
 
 LONGEST_SIDE = 2560
 MAX_RESULTS = 60
@@ -61,6 +63,8 @@ class Session:
         failure: what the last failed check said, for the stage to show.
         next_seed: seed of the next run alone, whatever the form says; for examples and advice.
         refused: what could not be taken of the last upload, one sentence each.
+        template_refused: why the last uploaded template or adapter was not taken.
+        template: (width,) float32 as it was uploaded; adapter: the map that brings it into the weights' space.
     """
 
     photos: list[Photo] = field(default_factory=list)
@@ -75,6 +79,9 @@ class Session:
     failure: Exception | None = None
     next_seed: int | None = None
     refused: list[str] = field(default_factory=list)
+    template_refused: str = ""
+    template: np.ndarray | None = None
+    adapter: LinearMap | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Session:
         return Session()

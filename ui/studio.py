@@ -77,17 +77,37 @@ def _section(number: int, title: str, hint: str) -> None:
 def _who(parts: dict[str, Any]) -> None:
     with gr.Column(elem_id="who", elem_classes="card"):
         _section(1, "Who", "one or several photos of the same person")
-        parts["upload"] = gr.File(
-            label=say.PHOTOS_LABEL,
+        parts["who_mode"] = gr.Radio(
+            list(say.WHO_MODES),
+            value="photos",
+            label="Who it is",
             show_label=False,
-            file_count="multiple",
-            file_types=PHOTO_TYPES,
-            elem_id="photos",
-            height=96,
+            elem_id="who-mode",
+            elem_classes="segments",
         )
-        parts["coach"] = gr.HTML(
-            "", elem_id="coach", js_on_load=script("acts"), apply_default_css=False, label="The photos and their faces"
-        )
+        with gr.Column(elem_id="from-photos") as parts["photos_box"]:
+            parts["upload"] = gr.File(
+                label=say.PHOTOS_LABEL,
+                show_label=False,
+                file_count="multiple",
+                file_types=PHOTO_TYPES,
+                elem_id="photos",
+                height=96,
+            )
+            parts["coach"] = gr.HTML(
+                "",
+                elem_id="coach",
+                js_on_load=script("acts"),
+                apply_default_css=False,
+                label="The photos and their faces",
+            )
+        with gr.Column(visible=False, elem_id="from-template") as parts["template_box"]:
+            gr.HTML(f"<p>{say.TEMPLATE_NOTE}</p>", elem_classes="note", apply_default_css=False)
+            for name, label in (("template", say.TEMPLATE_LABEL), ("adapter", say.ADAPTER_LABEL)):
+                parts[f"{name}_upload"] = gr.File(label=label, file_count="single", elem_id=f"{name}-file", height=96)
+            parts["template_card"] = gr.HTML(
+                "", elem_id="template-card", js_on_load=script("acts"), apply_default_css=False, label="The template"
+            )
 
 
 def _pose(parts: dict[str, Any]) -> None:

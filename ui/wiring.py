@@ -19,6 +19,7 @@ from ui.inbox import Inbox
 from ui.making import Making, as_shown
 from ui.pose import START
 from ui.session import Photo, Session
+from ui.template import add_adapter, add_template, drop, template_html
 from ui.theme import script
 from ui.who import add_photos, as_photo, choose_face, coach_html, look, pose_coach_html, read_photo
 
@@ -51,6 +52,7 @@ class Wiring:
         parts = self._parts
         session = parts["session"]
         self._photos()
+        self._template()
         self._pose()
         self._results()
         self._run_after(parts["make"].click(_nothing, None, None, js=SCROLL_UP, **QUICK))
@@ -71,6 +73,27 @@ class Wiring:
         for coach in coaches:
             acted = coach.select(self._on_coach, session, coaches, **QUICK)
             acted.then(self._keyed(self._look), session, coaches, **QUICK)
+
+    def _template(self) -> None:
+        parts = self._parts
+        session = parts["session"]
+        parts["who_mode"].change(
+            self._keyed(_who_mode), parts["who_mode"], self._named(("photos_box", "template_box")), **QUICK
+        )
+        for name, add in (("template", add_template), ("adapter", add_adapter)):
+            upload = parts[f"{name}_upload"]
+
+            def added(
+                state: Session, path: str | None, name: str = name, add: Callable[..., None] = add
+            ) -> dict[str, Any]:
+                if path is not None:
+                    add(state, self._inbox, path)
+                return {f"{name}_upload": None, "template_card": template_html(state)}
+
+            upload.upload(
+                self._keyed(added), [session, upload], self._named((f"{name}_upload", "template_card")), **QUICK
+            )
+        parts["template_card"].select(_on_template_card, session, parts["template_card"], **QUICK)
 
     def _pose(self) -> None:
         parts = self._parts
@@ -159,6 +182,7 @@ class Wiring:
             session.photos = [as_photo(open_photo(example.photo))]
         session.next_seed = example.seed
         wish: dict[str, Any] = {
+            "who_mode": "photos",
             "prompt": example.prompt,
             "style": example.style,
             "pose_mode": "view" if example.view else "photo",
@@ -270,6 +294,18 @@ def _pose_mode(mode: str) -> dict[str, Any]:
         "pose_box": gr.update(visible=mode == "picture"),
         "view_box": gr.update(visible=mode == "view"),
     }
+
+
+def _who_mode(mode: str) -> dict[str, Any]:
+    return {
+        "photos_box": gr.update(visible=mode != "template"),
+        "template_box": gr.update(visible=mode == "template"),
+    }
+
+
+def _on_template_card(session: Session, event: gr.EventData) -> str:
+    drop(session, _text(event, "what"))
+    return template_html(session)
 
 
 def _photo(session: Session, index: int) -> Photo | None:

@@ -9,6 +9,16 @@ PRIVACY = (
     "Use pictures of people who agree to it."
 )
 
+WHO_MODES: tuple[tuple[str, str], ...] = (("Photos", "photos"), ("From a template", "template"))
+TEMPLATE_LABEL = "Template: .npy, .npz, pickle, base64 or JSON text"
+ADAPTER_LABEL = "Adapter of another recogniser (.safetensors), when it needs one"
+TEMPLATE_NOTE = (
+    "The numbers that a face recogniser keeps of a person are enough to draw them. "
+    "Only use templates that you have the right to use; the picture says that it was made from one."
+)
+NO_TEMPLATE = "There is no template yet."
+NO_TEMPLATE_CURE = "Add one under 1 Who, or choose “Photos”."
+
 PROMPT_LABEL = "Describe the picture"
 PROMPT_HINT = "Who, what, where: “a woman in a red coat, in a garden”. Empty works too."
 PHOTOS_LABEL = "Photos of one person"

@@ -31,6 +31,7 @@ def photo(faces: int | None = 1) -> Photo:
 
 def form(**changes: Any) -> dict[str, Any]:
     values = {
+        "who_mode": "photos",
         "prompt": "a man in a garden",
         "style": "Neon",
         "pose_mode": "photo",

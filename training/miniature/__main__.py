@@ -34,7 +34,7 @@ REFERENCE_STYLES = (0.76, 0.08, 0.04, 0.04, 0.02, 0.02, 0.04)
 # About what the shipped bundle had on two shared cores.
 MINUTES = {"decoder": 12.0, "encoder": 2.0, "base": 36.0, "joint": 46.0, "adapter": 21.0}
 MUON = 1.3e-3  # rate of matrices
-OTHER_RECOGNISER = ("--net", "residual", "--steps", "1200")
+OTHER_RECOGNISER = ("--net", "residual", "--steps", "800")
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 Data = Annotated[Path, typer.Option(help="Folder of the drawings.")]

@@ -2,6 +2,8 @@
   // gradio calls every drop zone alike; a screen reader should hear what each is for.
   const names = {
     'photos': 'Add photos of one person',
+    'template-file': 'Add a template in the place of photos',
+    'adapter-file': 'Add the adapter of another recogniser',
     'pose-photo': 'Add the picture to take the pose from',
     'restore': 'Take the settings of a PNG made here',
   };
