@@ -10,6 +10,7 @@ import torch
 
 from errors import BrokenPicture, Cancelled, OutOfMemory, RequestError
 from generation.request import GenerationRequest, GenerationResult, Progress
+from template_adapter.template import Template
 
 
 def run(engine, **wish):
@@ -325,3 +326,17 @@ def test_no_tensor_of_a_request_stays_alive(engine, wishes, photo):
     for wish in wishes:
         run(engine, photos=(photo,), **wish)
     assert tensors() == before
+
+
+def test_a_template_alone_is_the_photo_it_was_read_from(engine, photo):
+    face = engine.analyzer.find(photo)[0]
+    points = tuple((float(x), float(y)) for x, y in face.keypoints * 0.8)
+    wish = {"prompt": "a cook", "seed": 4, "keypoints": points}
+    by_photo = run(engine, photos=(photo,), **wish)
+    by_template = run(engine, template=Template(face.embedding, "buffalo_l"), **wish)
+    assert same(pixels(by_photo), pixels(by_template))
+    assert by_template.references == ()
+    assert by_template.settings["template"] == {"recogniser": "buffalo_l", "adapter": None}
+    assert by_photo.settings["template"] is None
+    front = run(engine, template=Template(face.embedding), seed=4)
+    assert front.settings["view"] == "front" and front.images[0].identity is not None

@@ -16,6 +16,7 @@ from face.keypoints import VIEWS
 from generation.request import GenerationRequest, Lora
 from generation.schedulers import SCHEDULERS
 from style_presets import NO_STYLE
+from template_adapter.template import Template
 from weights.registry import PROFILES
 
 PHOTO = Image.new("RGB", (80, 80), "teal")
@@ -213,3 +214,39 @@ def test_any_request_is_settled_or_refused(wish):
     assert settled.width % MINIATURE.size_step == 0
     assert settled.height % MINIATURE.size_step == 0
     assert GenerationRequest.from_settings(kept, (PHOTO,)).resolved(MINIATURE).to_settings() == kept
+
+
+EMBEDDING = np.random.default_rng(0).normal(size=512).astype(np.float32)
+
+
+def test_a_template_needs_no_photo_and_looks_to_the_front():
+    wish = GenerationRequest(template=Template(EMBEDDING, "buffalo_l", "0123456789ab")).resolved(MINIATURE)
+    assert wish.photos == () and wish.view == "front" and wish.notes == ()
+    settings = json.loads(json.dumps(wish.to_settings()))
+    assert settings["template"] == {"recogniser": "buffalo_l", "adapter": "0123456789ab"}
+    assert GenerationRequest.from_settings(settings, (PHOTO,)).resolved(MINIATURE).template is None
+    assert wish.resolved(MINIATURE).to_settings() == wish.to_settings()
+    points = ((40, 50), (80, 50), (60, 70), (45, 90), (75, 90))
+    assert GenerationRequest(template=Template(EMBEDDING), keypoints=points).resolved(MINIATURE).view is None
+
+
+def test_a_template_of_length_one_is_brought_to_that_of_an_embedding():
+    wish = GenerationRequest(template=Template(EMBEDDING / np.linalg.norm(EMBEDDING))).resolved(MINIATURE)
+    assert np.linalg.norm(wish.template.embedding) == pytest.approx(512**0.5, rel=1e-4)
+    assert any("template" in note for note in wish.notes)
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"template": EMBEDDING, "photos": ()},
+        {"template": Template(EMBEDDING)},
+        {"template": Template(EMBEDDING[:128]), "photos": ()},
+        {"template": Template(EMBEDDING * np.nan), "photos": ()},
+        {"template": Template(np.stack([EMBEDDING] * 2)), "photos": ()},
+        {"template": Template("abc"), "photos": ()},
+    ],
+    ids=["no template", "with photos", "short", "nan", "two", "words"],
+)
+def test_an_impossible_template_is_refused(wish):
+    assert refusal(**wish).field == "template"

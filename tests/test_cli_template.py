@@ -1,0 +1,181 @@
+"""`cli.py template`: files in, files and a line out, exit code 2 and one line when refused."""
+
+import base64
+import json
+import pickle
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import cli
+from commands import template_pictures
+from outputs.metadata import read_settings
+from template_adapter.linear import load_map, unit
+
+ROOT = Path(__file__).parent.parent
+PACK = ROOT / "assets" / "miniature" / "face"
+EXAMPLES = ROOT / "assets" / "examples"
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    """Runs `cli.py template ...` in an empty folder; returns exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["cli.py", "template", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        told = capsys.readouterr()
+        return ended.value.code or 0, told.out, told.err
+
+    return run
+
+
+@pytest.fixture
+def drawing(command, engine, tiny_profile, monkeypatch):
+    """The same with the tiny engine in the place of a profile's."""
+    monkeypatch.setattr(template_pictures, "load_engine", lambda profile, settings: engine)
+    monkeypatch.setattr(template_pictures, "pick_profile", lambda name: tiny_profile)
+    return command
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """700 people in two pictures each, in two spaces that a rotation and noise connect; names beside them."""
+    rng = np.random.default_rng(0)
+    x = np.repeat(rng.normal(size=(700, 512)), 2, axis=0) + 0.2 * rng.normal(size=(1400, 512))
+    y = x @ np.linalg.qr(rng.normal(size=(512, 512)))[0] + 0.2 * rng.normal(size=(1400, 512))
+    np.save(tmp_path / "theirs.npy", x.astype(np.float32))
+    np.save(tmp_path / "ours.npy", y.astype(np.float32))
+    (tmp_path / "names.txt").write_text("".join(f"person {i // 2}\n" for i in range(1400)))
+    return x, y
+
+
+FIT = ("fit", "--source", "theirs.npy", "--target", "ours.npy", "--people", "names.txt", "--out", "a.safetensors")
+
+
+def test_fit_prints_what_it_found_and_apply_maps_the_file(command, pairs):
+    code, out, err = command(*FIT, "--method", "procrustes", "--json")
+    assert code == 0, err
+    told = json.loads(out)
+    assert told["held_out_cosine"] > 0.9 and told["mse"] > 0 and told["cosine"] > 0.9
+    assert (told["people"], told["pairs"], told["rank"], told["source"]) == (630, 1260, 512, "theirs")
+    code, out, _ = command(*FIT, "--method", "ridge", "--no-bias", "--held-out", "0")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()] == ["mse", "cosine", "held_out_cosine"]
+    command(*FIT, "--method", "procrustes")
+    code, _, err = command("apply", "--adapter", "a.safetensors", "--input", "theirs.npy", "--output", "mapped.npy")
+    assert code == 0, err
+    mapped, (_, y) = np.load("mapped.npy"), pairs
+    assert np.einsum("ij,ij->i", unit(mapped), unit(y)).mean() > 0.9
+    np.testing.assert_allclose(np.linalg.norm(mapped, axis=1), np.linalg.norm(y, axis=1).mean(), rtol=1e-3)
+
+
+def test_report_writes_tables_and_pictures(command, pairs):
+    options = ("--source", "theirs.npy", "--target", "ours.npy", "--people", "names.txt", "--false-match-rate", "0.01")
+    code, out, err = command("report", *options, "--sizes", "100,300", "--out", "report")
+    assert code == 0, err
+    assert out.count("\n") == 5
+    assert {path.name for path in Path("report").iterdir()} == {
+        "report.json", "report.md", "sweep.png", "cosines.png", "spaces.png",
+    }  # fmt: skip
+
+
+def test_photos_of_a_folder_go_through_both_recognisers(command, tmp_path):
+    for person in (1, 2, 3):
+        (tmp_path / "photos" / str(person)).mkdir(parents=True)
+        with Image.open(EXAMPLES / f"person_{person}.jpg") as photo:
+            for number in range(2):
+                photo.rotate(number * 5).save(tmp_path / "photos" / str(person) / f"{number}.png")
+    with Image.open(EXAMPLES / "no_face.jpg") as photo:
+        photo.save(tmp_path / "photos" / "4.png")
+    (tmp_path / "photos" / "5.jpg").write_bytes(b"no picture")
+    options = ("--source", "photos", "--target", "photos", "--source-pack", PACK, "--target-pack", PACK)
+    code, out, err = command("fit", *options, "--out", "a.safetensors", "--held-out", "0", "--json")
+    assert code == 0, err
+    told = json.loads(out)
+    assert (told["pairs"], told["people"], told["source"]) == (6, 3, "face")
+    assert told["cosine"] > 0.99, "a recogniser mapped onto itself"
+    assert "2 photos without a face" in err
+
+
+def test_a_template_of_any_kind_becomes_a_picture_that_says_so(drawing, pairs):
+    x = pairs[0].astype(np.float32)
+    drawing(*FIT)
+    Path("t.pkl").write_bytes(pickle.dumps(x[0]))
+    Path("t.txt").write_bytes(base64.b64encode(x[0].tobytes()))
+    np.save("t.npy", x[0] / np.linalg.norm(x[0]))
+    pixels = {}
+    for name in ("t.pkl", "t.txt", "t.npy"):
+        code, out, err = drawing(
+            "reconstruct", "--input", name, "--adapter", "a.safetensors", "--output", f"{name}.png", "--seed", "3"
+        )
+        assert code == 0, err
+        assert "right to use" in err and "likeness" in out
+        with Image.open(f"{name}.png") as picture:
+            pixels[name] = np.asarray(picture)
+            assert "Identity from: a template" in picture.text["parameters"]
+    assert (pixels["t.pkl"] == pixels["t.txt"]).all()
+    assert np.abs(pixels["t.pkl"].astype(int) - pixels["t.npy"]).max() <= 2, "the length of a template does not matter"
+    settings = read_settings("t.pkl.png")
+    fingerprint = load_map(Path("a.safetensors")).fingerprint
+    assert settings["template"] == {"recogniser": "theirs", "adapter": fingerprint}
+    assert settings["view"] == "front"
+
+
+def test_a_jpeg_carries_the_same_marks(drawing, photo):
+    photo.save("face.png")
+    code, _, err = drawing("reconstruct", "--input", "face.png", "--output", "out.jpg")
+    assert code == 0, err
+    with Image.open("out.jpg") as picture:
+        assert b"trainedAlgorithmicMedia" in picture.info["xmp"]
+        kept = json.loads(picture.info["comment"])["instantid"]
+    assert kept["template"] == {"recogniser": None, "adapter": None}
+    assert "embedding" not in json.dumps(kept)
+    code, _, err = drawing("reconstruct", "--input", "face.png", "--output", "out.jpg")
+    assert code == 2 and "is there already" in err
+
+
+def test_validation_counts_and_shows(drawing, pairs, tmp_path):
+    drawing(*FIT)
+    (tmp_path / "set").mkdir()
+    for person in (1, 2, 3, 4):
+        with Image.open(EXAMPLES / f"person_{person}.jpg") as photo:
+            photo.save(tmp_path / "set" / f"{person}.png")
+    options = ("--set", "set", "--adapter", "a.safetensors", "--source-pack", PACK, "--out", "v", "--max-ids", "2")
+    code, out, err = drawing("validate", *options, "--threshold", "0.3")
+    assert code == 0, err
+    assert "from the mapped template | 2 |" in out
+    told = json.loads(Path("v/validation.json").read_text())
+    assert told["threshold"] == 0.3 and len(told["cosines"]) == 2
+    assert Path("v/contact.jpg").stat().st_size > 2000
+    code, _, err = drawing("validate", *options)
+    assert code == 2 and "too few" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("fit", "--source", "theirs.npy", "--target", "ours.npy", "--out", "a.bin"), "no place"),
+        (("fit", "--source", "none.npy", "--target", "ours.npy", "--out", "a.safetensors"), "no file none.npy"),
+        ((*FIT, "--method", "magic"), "Choose one of: ols, ridge, procrustes"),
+        ((*FIT, "--per-person", "some"), "Choose one of: all, weight, mean"),
+        ((*FIT, "--held-out", "2"), "held_out"),
+        (("apply", "--adapter", "none", "--input", "theirs.npy", "--output", "b.npy"), "no adapter"),
+        (("reconstruct", "--input", "theirs.npy", "--output", "b.jpg"), "far too large"),
+        (("reconstruct", "--input", "evil.pkl", "--output", "b.jpg"), "posix.system"),
+        (("reconstruct", "--input", "evil.pkl", "--output", "b.gif"), "no place"),
+        (("report", "--source", "theirs.npy", "--target", "ours.npy", "--out", "r", "--sizes", "few"), "sizes"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_code_2(command, pairs, arguments, words, tmp_path):
+    Path("evil.pkl").write_bytes(b"cposix\nsystem\n(X\x0c\x00\x00\x00touch hackedtR.")
+    code, out, err = command(*arguments)
+    assert (code, out) == (2, "")
+    last = err.strip().splitlines()[-1]
+    assert last.startswith("error: ") and words in last
+    assert not (tmp_path / "hacked").exists()
