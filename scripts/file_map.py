@@ -5,7 +5,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("face", "ip_adapter", "weights", "generation", "training", "outputs", "ui", "benchmarks")
+ROOMS = (
+    "face", "ip_adapter", "template_adapter", "weights", "generation", "training", "outputs", "ui", "commands",
+    "benchmarks",
+)  # fmt: skip
 BEGIN, END = "<!-- file map -->\n", "<!-- /file map -->\n"
 
 

@@ -25,7 +25,7 @@ from training.miniature.detector_net import (
     make_targets,
 )
 from training.miniature.export import largest_difference
-from training.miniature.face_pack import ASSETS, DET_SIZE, Recogniser, open_analysis, open_detector
+from training.miniature.face_pack import ASSETS, DET_SIZE, OTHER_ASSETS, Recogniser, open_analysis, open_detector
 from training.miniature.faces import Faces
 from training.miniature.person import EXAMPLE_SEEDS
 from training.miniature.scene_effects import mirrored, warped
@@ -260,6 +260,20 @@ class TestShippedPack:
         assert found["same"] >= 0.6
         assert abs(found["different"]) <= 0.08
         assert 18 < found["norm"] < 27
+
+    def test_the_foreign_pack_tells_people_apart_in_a_space_of_its_own(self, unseen):
+        found = recogniser.measure(OTHER_ASSETS, unseen)
+        assert found["rank1"] >= 0.9
+        assert found["same"] >= 0.5
+        assert abs(found["different"]) <= 0.08
+        assert 18 < found["norm"] < 27
+        images = [unseen.image(i) for i in range(0, 120, 3)]
+        ours, theirs = (Recogniser(pack).embed_faces(images, unseen.keypoints[::3]) for pack in (ASSETS, OTHER_ASSETS))
+        cosine = (ours * theirs).sum(axis=1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1)
+        assert abs(cosine.mean()) < 0.05, "no template of one means anything to the other"
+        assert (OTHER_ASSETS / "det.onnx").read_bytes() == (ASSETS / "det.onnx").read_bytes()
+        analysis = open_analysis(OTHER_ASSETS)
+        assert {type(model).__name__ for model in analysis.models.values()} == {"SCRFD", "ArcFaceONNX"}
 
     def test_real_photograph(self):
         photo = np.ascontiguousarray(skimage.data.astronaut()[..., ::-1])
