@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from commands.evaluate import evaluate
 from commands.template import app as template
 from errors import InstantIDError, PhotoError, RequestError
 from face.photo import open_photo
@@ -42,6 +43,7 @@ app = typer.Typer(
 )
 
 app.add_typer(template, name="template")
+app.command()(evaluate)
 
 POSE_SETTINGS = ("view", "view_size", "view_centre", "keypoints", "pose_face")
 

@@ -5,7 +5,7 @@ import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -99,11 +99,8 @@ class FaceAnalyzer:
     def _face(self, rgb: np.ndarray, corners: np.ndarray, keypoints: np.ndarray, score: float) -> Face:
         height, width = rgb.shape[:2]
         box = np.clip(np.concatenate([corners.min(axis=0), corners.max(axis=0)]), 0, [width, height, width, height])
-        side = self.recogniser.input_size[0]
-        crop = cv2.warpAffine(rgb, alignment(keypoints, side), (side, side), borderValue=(0, 0, 0))
-        embedding = self.recogniser.get_feat(_bgr(crop)).ravel()
         return Face(
-            embedding=embedding.astype(np.float32),
+            embedding=embedding(self.recogniser, rgb, keypoints),
             keypoints=keypoints.astype(np.float32),
             box=box.astype(np.float32),
             det_score=score,
@@ -149,6 +146,16 @@ class Sight(NamedTuple):
 
 def _bgr(rgb: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(rgb[:, :, ::-1])
+
+
+def embedding(recogniser: Any, rgb: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
+    """(512,) float32, raw: what an insightface recogniser gives for the aligned face.
+
+    rgb: (height, width, 3) uint8. keypoints: (5, 2) x, y px.
+    """
+    side = recogniser.input_size[0]
+    crop = cv2.warpAffine(rgb, alignment(keypoints, side), (side, side), borderValue=(0, 0, 0))
+    return recogniser.get_feat(_bgr(crop)).ravel().astype(np.float32)
 
 
 def alignment(keypoints: np.ndarray, side: int) -> np.ndarray:

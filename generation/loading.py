@@ -91,18 +91,28 @@ def has_accelerator() -> bool:
 
 
 def fingerprint(profile: Profile, store: Store) -> dict[str, str]:
-    """Of each weight of a profile: its name and 12 hexadecimal digits over the hashes of its files."""
+    """Of each weight of a profile: its name and 12 hexadecimal digits over the hashes of what makes pictures in it."""
     records = lock.read(store.models_dir)
-    return {weight.name: _digest(weight, records) for weight in profile.weights}
+    parts = (profile.base, profile.identity_net, profile.adapter, profile.face_pack)
+    return {
+        weight.name: _digest(weight, records, tuple(part.path for part in parts if part.weight == weight))
+        for weight in profile.weights
+    }
 
 
-def _digest(weight: Weight, records: lock.Records) -> str:
+def _digest(weight: Weight, records: lock.Records, parts: tuple[str, ...]) -> str:
+    """parts: files and folders of a shipped weight that count; what else it holds judges pictures and makes none."""
     if weight.folder is not None:
-        hashes = bundle.read_sums(weight.folder)
+        sums = bundle.read_sums(weight.folder)
+        hashes = {name: value for name, value in sums.items() if any(_inside(name, part) for part in parts)}
     else:
         hashes = {name: record.sha256 for name, record in records.get(weight.name, {}).items()}
     listed = "\n".join(f"{value} {name}" for name, value in sorted(hashes.items()))
     return hashlib.sha256(listed.encode()).hexdigest()[:12]
+
+
+def _inside(name: str, part: str) -> bool:
+    return not part or name == part or name.startswith(f"{part}/")
 
 
 def _made_with() -> dict[str, Any]:

@@ -248,7 +248,27 @@ BUFFALO_L = Weight(
     ),
     licence="non-commercial research",
     licence_note=_FACE_PACK_NOTE,
-    purpose="another recogniser; needs a template adapter before InstantID understands it",
+    purpose="another recogniser: judges pictures that it did not condition; to condition, it needs a template adapter",
+)
+
+CLIP = Weight(
+    name="clip-vit-l14",
+    repo="openai/clip-vit-large-patch14",
+    revision=None,
+    files=(
+        File("config.json"),
+        File("model.safetensors"),
+        File("preprocessor_config.json"),
+        File("tokenizer.json"),
+        File("tokenizer_config.json"),
+        File("vocab.json"),
+        File("merges.txt"),
+        File("special_tokens_map.json"),
+    ),
+    licence="MIT",
+    licence_note="OpenAI asks to study a use before it is deployed; here it only judges pictures.",
+    purpose="judges in an evaluation how far photographs follow the prompt",
+    about=1_715_000_000,
 )
 
 VAE_FP16_FIX = Weight(
@@ -343,5 +363,6 @@ WEIGHTS: dict[str, Weight] = {
         HYPER_SD_LORA,
         TCD_LORA,
         BUFFALO_L,
+        CLIP,
     )
 }

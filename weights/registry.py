@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from weights.published import (
     ANTELOPEV2,
     ASSETS,
+    BUFFALO_L,
+    CLIP,
     HYPER_SD_LORA,
     INSTANTID,
     LCM_LORA,
@@ -53,6 +55,7 @@ class Profile:
         det_size: side in pixels of the square that the face detector sees.
         keypoint_base_side: side of the picture at which the official keypoint drawing has its official thickness.
         turbo: the fastest mode, by its name in generation/modes.py.
+        neutral: folder of a face pack whose recogniser judges pictures and never conditions them; optional like extras.
         extras: optional weights that go with this profile.
     """
 
@@ -77,6 +80,7 @@ class Profile:
     det_size: int = 640
     keypoint_base_side: int = 1024
     turbo: str = "few-steps"
+    neutral: Part | None = None
     extras: tuple[Weight, ...] = ()
 
     @property
@@ -117,7 +121,8 @@ def _sdxl(name: str, title: str, base: Weight, guidance: float) -> Profile:
         guidance=guidance,
         scheduler="Euler",
         turbo="lcm",
-        extras=(LCM_LORA, LIGHTNING_LORA, HYPER_SD_LORA, TCD_LORA),
+        extras=(LCM_LORA, LIGHTNING_LORA, HYPER_SD_LORA, TCD_LORA, BUFFALO_L, CLIP),
+        neutral=Part(BUFFALO_L, "models/buffalo_l"),
     )
 
 
@@ -143,6 +148,7 @@ PROFILES: dict[str, Profile] = {
             drawn=True,
             det_size=192,
             keypoint_base_side=128,
+            neutral=Part(MINIATURE, "face_other"),
         ),
         _sdxl("sdxl", "SDXL base 1.0", SDXL_BASE, 5.0),
         _sdxl("yamermix", "YamerMIX v8 (InstantID's own demo)", YAMERMIX, 4.0),

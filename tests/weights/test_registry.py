@@ -38,7 +38,8 @@ def test_what_is_stated_is_well_formed(weight) -> None:
 
 def test_every_part_of_a_profile_is_a_file_that_is_fetched() -> None:
     for profile in PROFILES.values():
-        for part in (profile.base, profile.identity_net, profile.adapter, profile.face_pack):
+        assert profile.neutral is not None
+        for part in (profile.base, profile.identity_net, profile.adapter, profile.face_pack, profile.neutral):
             if part.path and part.weight.repo:
                 assert any(f.path == part.path or f.path.startswith(part.path + "/") for f in part.weight.files)
 
@@ -48,6 +49,12 @@ def test_scripts_that_may_run_code_have_a_pinned_hash() -> None:
         for file in weight.files:
             if not file.path.endswith((".safetensors", ".json", ".txt")):
                 assert file.sha256, f"{weight.name}/{file.path} can carry code and has no pinned hash"
+
+
+def test_the_neutral_recogniser_is_another_and_not_needed_to_make_pictures() -> None:
+    for profile in PROFILES.values():
+        assert profile.neutral != profile.face_pack
+        assert profile.shipped or profile.neutral.weight not in profile.weights
 
 
 def test_auto_is_the_real_default_only_with_an_accelerator() -> None:

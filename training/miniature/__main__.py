@@ -1,7 +1,7 @@
 """The miniature from nothing, one command a stage: ``python -m training.miniature STAGE --data DIR --out DIR``.
 
 Every stage goes on where its last checkpoint stands. The order is ``data``, ``face``, ``codec``, ``text``, ``base``,
-``joint``, ``adapter``, ``bundle``; ``all`` runs it.
+``joint``, ``adapter``, ``bundle``, ``attributes``; ``all`` runs it.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import typer
 from safetensors.torch import load_file, save_file
 
 from training.miniature import adapter as adapters
+from training.miniature import attribute_training, loop, prepared
 from training.miniature import base as bases
 from training.miniature import bundle as bundles
 from training.miniature import codec as codecs
-from training.miniature import loop, prepared
 from training.miniature.dataset import Drawings, draw, load
 from training.miniature.face_pack import ASSETS as PACK
 from training.miniature.face_pack import DETECTOR_FILE, RECOGNISER_FILE, Recogniser
@@ -185,6 +185,14 @@ def bundle(out: Out, to: Path = ASSETS) -> None:
     bundles.write(out, to)
 
 
+@app.command("attributes")
+def attributes(data: Data, out: Out, seed: Seed = 0, to: Path = ASSETS, steps: int = 2000, soft: int = 4000) -> None:
+    """Train the reader of attributes on the drawings and on what the bundle's autoencoder makes of some of them."""
+    plan = loop.Plan(steps=steps, batch=48, lr=2e-3, muon=4e-3, warmup=min(60, steps), hold=0.4, ema=0.995)
+    print(attribute_training.learn(load(data / "pictures"), to, out, plan, soft=soft, seed=seed))
+    attribute_training.ship(out, to)
+
+
 @app.command("all")
 def everything(data: Data, out: Out, seed: Seed = 0, to: Path = ASSETS) -> None:
     """Every stage in order, with the lengths of the shipped bundle."""
@@ -196,6 +204,7 @@ def everything(data: Data, out: Out, seed: Seed = 0, to: Path = ASSETS) -> None:
     joint(data, out, seed)
     adapter(data, out, seed)
     bundle(out, to)
+    attributes(data, out, seed, to)
 
 
 if __name__ == "__main__":

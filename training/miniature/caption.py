@@ -110,6 +110,20 @@ def caption(person: Person, shot: Shot, rng: np.random.Generator, identity_words
     return words
 
 
+def description(shot: Shot) -> str:
+    """Everything that can be asked of a picture in one sentence, and nothing of who is in it; always the same words."""
+    thing = _CLOTHES_WORDS[shot.clothes][0]
+    clothes = thing if shot.style in _COLOURLESS else f"{shot.clothes_colour} {thing}"
+    plain = shot.place.startswith("plain ")
+    place = (
+        _PLAIN_WORDS[0].format(_with_article(shot.place.removeprefix("plain ")))
+        if plain
+        else _PLACE_WORDS[shot.place][0]
+    )
+    face = _FACE_WORDS[shot.expression][0]
+    return f"{_STYLE_WORDS[shot.style][0]} a person, {place}, wearing {_with_article(clothes)}, {face}"
+
+
 def _choice(rng: np.random.Generator, options: Sequence[str]) -> str:
     return options[int(rng.integers(len(options)))]
 

@@ -1,0 +1,101 @@
+"""What is asked for in an evaluation: people, wishes, and the pictures to be made of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """One person.
+
+    Attributes:
+        name: for files and sheets; nothing personal.
+        photos: given as references, RGB; the first is the one that likeness is measured to.
+        others: further true pictures of the person that are never given to the engine.
+        expression: what the first photo shows, an option of the world's `expression`, or None when not known.
+    """
+
+    name: str
+    photos: tuple[Image.Image, ...]
+    others: tuple[Image.Image, ...] = ()
+    expression: str | None = None
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a picture is asked to show.
+
+    Attributes:
+        prompt: the words.
+        wanted: attribute -> option that the picture has to show, of those that it can show at all.
+    """
+
+    prompt: str
+    wanted: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a sweep changes; None is the profile's default. `references` is how many of the photos are given."""
+
+    adapter_scale: float | None = None
+    identity_net_scale: float | None = None
+    guidance: float | None = None
+    steps: int | None = None
+    references: int = 1
+
+
+@dataclass(frozen=True)
+class Take:
+    """One picture to be made.
+
+    Attributes:
+        subject, wish: places in the world's lists.
+        view: name in `face.views.VIEWS`.
+        seed: of the picture.
+    """
+
+    subject: int
+    wish: int
+    view: str
+    seed: int
+    setting: Setting = Setting()
+
+
+class Reader(Protocol):
+    """Tells what a picture shows."""
+
+    options: Mapping[str, tuple[str, ...]]
+
+    def read(self, pictures: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """Of pictures (height, width, 3) uint8 RGB: attribute -> (n, options) probabilities."""
+        ...
+
+
+class World(Protocol):
+    """Where people, wishes and the reader of attributes come from.
+
+    Attributes:
+        gallery: photos of further people, among whom the right one has to be recognised.
+        placing: fields of a GenerationRequest that say where in the picture the face is asked for.
+    """
+
+    subjects: Sequence[Subject]
+    gallery: Sequence[Image.Image]
+    wishes: Sequence[Wish]
+    placing: Mapping[str, object]
+    reader: Reader | None
+
+    def true_picture(self, take: Take) -> Image.Image | None:
+        """A true picture of the person as it was asked for, where the world can give one."""
+        ...
+
+    def through_autoencoder(self, pictures: Sequence[Image.Image]) -> list[Image.Image]:
+        """True pictures encoded and decoded again, which no generator can surpass; none where this is not measured."""
+        ...

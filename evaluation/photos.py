@@ -1,0 +1,131 @@
+"""People from photographs, a folder a person, and wishes for photographic weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from errors import PhotoError, RequestError
+from evaluation.cases import Reader, Subject, Take, Wish
+from face.photo import open_photo
+
+PHOTOS = 4
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".avif")
+WORDS: dict[str, dict[str, str]] = {
+    "style": {
+        "photo": "a portrait photo",
+        "watercolor": "a watercolor painting",
+        "line art": "a black and white line drawing",
+        "film noir": "a black and white film noir photo",
+        "neon": "a portrait in neon light",
+        "cartoon": "a cartoon",
+        "oil painting": "an oil painting",
+    },
+    "place": {
+        "beach": "on a beach by the sea",
+        "snow": "in a snowy landscape",
+        "jungle": "in a green jungle",
+        "night city": "in a city at night",
+        "library": "in a library with books",
+        "desert": "in a desert at sunset",
+        "garden": "in a flower garden",
+        "studio": "in front of a plain grey wall",
+    },
+    "clothes": {
+        "t-shirt": "wearing a t-shirt",
+        "suit": "wearing a suit and tie",
+        "hoodie": "wearing a hoodie",
+        "coat": "wearing a winter coat",
+        "dress": "wearing an elegant dress",
+    },
+    "expression": {
+        "neutral": "with a neutral face",
+        "smile": "smiling",
+        "open mouth": "laughing with open mouth",
+        "frown": "frowning",
+        "surprised": "looking surprised",
+    },
+}
+"""Attribute -> option -> words, of the prompts and of what CLIP compares the pictures with."""
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoWorld:
+    """See `evaluation.cases.World`."""
+
+    subjects: tuple[Subject, ...]
+    gallery: tuple[Image.Image, ...]
+    wishes: tuple[Wish, ...]
+    reader: Reader | None
+    placing: Mapping[str, object]
+
+    def true_picture(self, take: Take) -> Image.Image | None:
+        """None: nobody took a photograph of the person as the wish asks."""
+        return None
+
+    def through_autoencoder(self, pictures: Sequence[Image.Image]) -> list[Image.Image]:
+        """None: an autoencoder for photographs costs likeness next to nothing."""
+        return []
+
+
+def photo_world(
+    folder: Path, people: int, wishes: int, seed: int, *, reader: Reader | None, accept: Callable[[Image.Image], bool]
+) -> PhotoWorld:
+    """The people of a folder, in an order that the seed gives; those beyond `people` only stand among the others.
+
+    Args:
+        folder: one folder a person with at least one photo each. Of several photos the last half, and what is beyond
+            the fourth, is never given to the engine.
+        reader: tells what pictures show; None leaves the prompt figures out.
+        accept: whether a photo has a face; the others are left out, and so is a person without any.
+
+    Raises RequestError when the folder holds fewer than two people, PhotoError for a photo that cannot be read.
+    """
+    names = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    photos = {path: sorted(one for one in path.iterdir() if one.suffix.lower() in ENDINGS) for path in names}
+    random = np.random.default_rng([seed, 47])
+    subjects = []
+    for index in random.permutation(len(names)):
+        pictures = [_opened(one) for one in photos[names[index]][: 2 * PHOTOS]]
+        if pictures := [picture for picture in pictures if accept(picture)]:
+            given = min(PHOTOS, -(-len(pictures) // 2))
+            name = f"person {len(subjects) + 1}"
+            subjects.append(Subject(name, tuple(pictures[:given]), tuple(pictures[given:])))
+    if len(subjects) < 2:
+        raise RequestError(
+            f"{folder} has photos with a face of {len(subjects)} people; likeness needs others to be told from.",
+            field="people",
+            cure="Give a folder with one folder of photos for each person, two people at least.",
+        )
+    if reader is not None:
+        subjects = [_with_expression(subject, reader) for subject in subjects]
+    return PhotoWorld(
+        subjects=tuple(subjects[:people]),
+        gallery=tuple(subject.photos[0] for subject in subjects[people:]),
+        wishes=tuple(_wish(random) for _ in range(wishes)),
+        reader=reader,
+        placing={},
+    )
+
+
+def _opened(path: Path) -> Image.Image:
+    try:
+        return open_photo(path, field="people")
+    except PhotoError as error:
+        name = f"{path.parent.name}/{path.name}"
+        raise PhotoError(f"{name}: {error.message}", field="people", cure=error.cure) from error
+
+
+def _with_expression(subject: Subject, reader: Reader) -> Subject:
+    seen = reader.read([np.asarray(subject.photos[0])])["expression"][0]
+    return Subject(subject.name, subject.photos, subject.others, reader.options["expression"][int(seen.argmax())])
+
+
+def _wish(random: np.random.Generator) -> Wish:
+    wanted = {name: str(random.choice(list(options))) for name, options in WORDS.items()}
+    style, place, clothes, face = (WORDS[name][wanted[name]] for name in ("style", "place", "clothes", "expression"))
+    return Wish(f"{style} of a person {place}, {clothes}, {face}", wanted)

@@ -1,0 +1,139 @@
+"""Which pictures an evaluation makes: quick for a glance, full for the figures that are published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from evaluation.cases import Setting, Take
+from face.views import VIEWS
+
+if TYPE_CHECKING:
+    from weights.registry import Profile
+
+SEEDS = 10_000
+
+
+@dataclass(frozen=True)
+class Suite:
+    """How much is measured.
+
+    Args:
+        people: subjects. gallery: people among whom one has to be recognised, the subjects included.
+        pictures: of the main part, views in turn.
+        views: subjects of whom every view is made of one wish.
+        parts: pictures for each of both nets, one alone, neither.
+        sweep: pictures for each point of a sweep, and twice as many for the references; 0 leaves the sweeps out.
+        strengths, guidances, steps, references: the points; the profile's own guidance and steps are added.
+    """
+
+    name: str
+    people: int
+    gallery: int
+    pictures: int
+    views: int
+    parts: int
+    sweep: int
+    strengths: tuple[float, ...] = (0.0, 0.5, 1.0, 1.5)
+    guidances: tuple[float, ...] = (1.0, 1.5, 2.5, 3.5, 5.0, 7.5)
+    steps: tuple[int, ...] = (5, 10, 15, 25, 40)
+    references: tuple[int, ...] = (1, 2, 4)
+
+
+SUITES = {
+    suite.name: suite
+    for suite in (
+        Suite("quick", people=33, gallery=100, pictures=66, views=1, parts=11, sweep=0),
+        Suite("full", people=66, gallery=100, pictures=132, views=3, parts=22, sweep=11),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One setting of a sweep: what it is called, and the pictures that measure it."""
+
+    label: str
+    takes: tuple[Take, ...]
+
+    @property
+    def setting(self) -> Setting:
+        return self.takes[0].setting
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All pictures of an evaluation. A picture that stands in several places is made once."""
+
+    main: tuple[Take, ...]
+    views: tuple[Take, ...]
+    sweeps: dict[str, tuple[Point, ...]]
+
+    def takes(self) -> list[Take]:
+        """Every picture once, in the order of making."""
+        swept = [take for points in self.sweeps.values() for point in points for take in point.takes]
+        return list(dict.fromkeys((*self.main, *self.views, *swept)))
+
+
+def plan(suite: Suite, profile: Profile, seed: int, people: int) -> Plan:
+    """The pictures of a suite.
+
+    Args:
+        seed: 0 or more; pictures of different seeds have no noise in common.
+        people: subjects that there truly are.
+    """
+    names = list(VIEWS)
+
+    def take(number: int) -> Take:
+        turn, subject = divmod(number, people)
+        view = names[(number + 5 * turn) % len(names)]
+        return Take(subject, number, view, seed * SEEDS + number)
+
+    main = tuple(take(number) for number in range(suite.pictures))
+    views = tuple(
+        Take(subject, subject, view, seed * SEEDS + subject)
+        for subject in range(min(suite.views, people))
+        for view in names
+    )
+    sweeps = dict(_sweeps(profile, main, suite))
+    return Plan(main, views, {name: tuple(points) for name, points in sweeps.items()})
+
+
+def _sweeps(profile: Profile, main: tuple[Take, ...], suite: Suite) -> Iterator[tuple[str, list[Point]]]:
+    parts = {
+        "both": Setting(),
+        "adapter alone": Setting(identity_net_scale=0.0),
+        "IdentityNet alone": Setting(adapter_scale=0.0),
+        "neither": Setting(adapter_scale=0.0, identity_net_scale=0.0),
+    }
+    if suite.parts:
+        yield "parts", [_point(name, main[: suite.parts], setting) for name, setting in parts.items()]
+    if not suite.sweep:
+        return
+    few, many = main[: suite.sweep], main[: 2 * suite.sweep]
+    yield (
+        "strengths",
+        [
+            _point(f"adapter {adapter:g}, IdentityNet {net:g}", few, Setting(adapter, net))
+            for adapter in suite.strengths
+            for net in suite.strengths
+        ],
+    )
+    guidances = sorted({*suite.guidances, profile.guidance})
+    yield (
+        "guidance",
+        [_point(f"{value:g}", few, Setting(guidance=_given(value, profile.guidance))) for value in guidances],
+    )
+    steps = sorted({*suite.steps, profile.steps})
+    yield "steps", [_point(f"{value}", few, Setting(steps=_given(value, profile.steps))) for value in steps]
+    yield "references", [_point(f"{value}", many, Setting(references=value)) for value in suite.references]
+
+
+def _given(value: Any, default: Any) -> Any:
+    """None for the default, so that its pictures are those of the main part."""
+    return None if value == default else value
+
+
+def _point(label: str, takes: tuple[Take, ...], setting: Setting) -> Point:
+    return Point(label, tuple(replace(take, setting=setting) for take in takes))

@@ -1,0 +1,79 @@
+"""What the miniature was meant to reach, held against what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+SHARE_OF_TRUE = 0.65
+
+
+@dataclass(frozen=True)
+class Target:
+    """One aim: what, how it was put, what was measured (None: not by this suite), whether it was reached."""
+
+    what: str
+    aim: str
+    measured: str | None
+    met: bool | None
+
+
+def held_against(figures: Mapping[str, Any]) -> list[Target]:
+    """Every target in order; those that the suite did not measure have no figure."""
+    return list(_targets(figures))
+
+
+def _targets(figures: Mapping[str, Any]) -> Iterator[Target]:
+    identity, pose, prompt = figures["identity"], figures["pose"], figures["prompt"]
+    mean, pairs = identity["neutral_mean"], identity["true_pair_mean"]
+    yield _least("likeness by the neutral recogniser", mean, 0.5)
+    yield _least("the same over that of two true photos", mean / pairs if mean and pairs else None, SHARE_OF_TRUE)
+    yield _least(f"rank-1 among {identity['among']} people", identity["rank1"], 0.8)
+    yield _least("a face is found", identity["found"], 0.98)
+    yield _chance(figures)
+    yield _rising(figures, "adapter_scale", "identity_net_scale", "the adapter alone raises the likeness")
+    yield _rising(figures, "identity_net_scale", "adapter_scale", "IdentityNet alone raises the likeness")
+    yield _most("keypoint error over the 11 views", pose["keypoint_error"], 0.12)
+    yield _most("yaw error, degrees", pose["yaw_error"], 10.0)
+    for name in ("style", "place", "clothes"):
+        yield _least(f"{name} as asked", prompt[name], 0.85)
+    points = {point["label"]: point for point in figures["sweeps"].get("references", ())}
+    one, four = (points[label]["held_out_mean"] if label in points else None for label in ("1", "4"))
+    met = None if one is None or four is None else four > one
+    yield Target("four reference photos beat one", "more", _both(one, four), met)
+
+
+def _least(what: str, value: float | None, bar: float) -> Target:
+    return Target(what, f"at least {bar:g}", _said(value), None if value is None else value >= bar)
+
+
+def _most(what: str, value: float | None, bar: float) -> Target:
+    return Target(what, f"at most {bar:g}", _said(value), None if value is None else value <= bar)
+
+
+def _chance(figures: Mapping[str, Any]) -> Target:
+    points = {point["label"]: point for point in figures["sweeps"].get("parts", ())}
+    value = points["neither"]["neutral_mean"] if "neither" in points else None
+    met = None if value is None else abs(value - figures["identity"]["different_mean"]) <= 0.1
+    return Target("likeness with both strengths at 0", "that of strangers, within 0.1", _said(value), met)
+
+
+def _rising(figures: Mapping[str, Any], raised: str, off: str, what: str) -> Target:
+    """Monotonic up to 1 along an edge of the grid of strengths."""
+    edge = [point for point in figures["sweeps"].get("strengths", ()) if point["setting"][off] == 0]
+    edge = sorted((point["setting"][raised], point["neutral_mean"]) for point in edge if point["setting"][raised] <= 1)
+    values = [value for _, value in edge]
+    if len(values) < 2 or None in values:
+        return Target(what, "monotonic from 0 to 1", None, None)
+    met = all(low < high for low, high in pairwise(values))
+    return Target(what, "monotonic from 0 to 1", ", ".join(f"{value:.3f}" for value in values), met)
+
+
+def _said(value: float | None) -> str | None:
+    return None if value is None else f"{value:.3f}"
+
+
+def _both(one: float | None, four: float | None) -> str | None:
+    return None if one is None or four is None else f"{one:.3f}, {four:.3f}"

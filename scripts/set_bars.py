@@ -1,0 +1,106 @@
+"""Sets the bars of the shipped miniature's tests anew, after its weights were replaced: `python -m scripts.set_bars`.
+
+It measures the path as it is and with each of some faults put into it, prints both, and lays every bar between: a bar
+is half way from the intact figure to the nearest faulty one, never nearer than a tenth. `--check` writes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+import generation.prepare
+from generation.loading import load_engine
+from generation.settings import Settings
+from pipeline_instantid import StableDiffusionXLInstantIDPipeline
+from tests.evaluation import shipped
+
+LEAST = 0.1
+SWAPPED = [1, 0, 2, 4, 3]
+
+
+@contextmanager
+def replaced(owner: Any, name: str, made: Callable[[Any], Any]) -> Iterator[None]:
+    """An attribute made from the old one, for a while."""
+    before = getattr(owner, name)
+    setattr(owner, name, made(before))
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
+def left_and_right_swapped(draw: Any) -> Any:
+    return lambda keypoints, size, **rest: draw(np.asarray(keypoints)[SWAPPED], size, **rest)
+
+
+def mirrored(draw: Any) -> Any:
+    def faulty(keypoints: Any, size: tuple[int, int], **rest: Any) -> Any:
+        turned = np.asarray(keypoints)[SWAPPED] * [-1, 1] + [size[0] - 1, 0]
+        return draw(turned, size, **rest)
+
+    return faulty
+
+
+def embedding_normalised(prepare: Any) -> Any:
+    def faulty(pipeline: Any, image: Any, embeddings: Any, *rest: Any) -> Any:
+        return prepare(pipeline, image, [one / one.norm(dim=-1, keepdim=True) for one in embeddings], *rest)
+
+    return faulty
+
+
+def unconditional_tokens_zeroed(prepare: Any) -> Any:
+    def faulty(pipeline: Any, image: Any, embeddings: Any, device: Any, rows: int, guided: bool) -> Any:
+        (tokens,) = prepare(pipeline, image, embeddings, device, rows, guided)
+        tokens = torch.cat([torch.zeros_like(tokens[:rows]), tokens[rows:]]) if guided else tokens
+        pipeline.identity_net.show(tokens, pipeline._region)
+        return [tokens]
+
+    return faulty
+
+
+TOKENS = (StableDiffusionXLInstantIDPipeline, "prepare_ip_adapter_image_embeds")
+FAULTS: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
+    "keypoints mirrored": (generation.prepare, "draw_keypoints", mirrored),
+    "left and right keypoints swapped": (generation.prepare, "draw_keypoints", left_and_right_swapped),
+    "embedding normalised": (*TOKENS, embedding_normalised),
+    "unconditional tokens zeroed": (*TOKENS, unconditional_tokens_zeroed),
+}
+
+
+def main() -> None:
+    engine = load_engine("miniature", Settings(device="cpu"))
+    intact = shipped.measure(engine)
+    print("intact", rounded(intact.figures), flush=True)
+    faulty = {}
+    for name, (owner, attribute, made) in FAULTS.items():
+        with replaced(owner, attribute, made):
+            faulty[name] = shipped.measure(engine)
+        apart = np.abs(faulty[name].pictures.astype(float) - intact.pictures).mean(axis=(1, 2, 3))
+        print(name, rounded(faulty[name].figures), f"pictures differ by {apart.mean():.2f} levels", flush=True)
+    bars: dict[str, Any] = {"figures": {}, "measured": rounded(intact.figures)}
+    for name, value in intact.figures.items():
+        worse = [one.figures[name] for one in faulty.values() if one.figures[name] < value - 2 * LEAST]
+        bars["figures"][name] = round(value - max(LEAST, (value - max(worse)) / 2) if worse else value - 2 * LEAST, 3)
+    nearest = min(
+        np.abs(one.pictures.astype(float) - intact.pictures).mean(axis=(1, 2, 3)).mean() for one in faulty.values()
+    )
+    bars["levels"] = round(float(nearest) / 3, 2)
+    print("bars", bars)
+    if "--check" not in sys.argv:
+        shipped.BARS.write_text(json.dumps(bars, indent=1) + "\n")
+        shipped.record(intact.pictures)
+
+
+def rounded(figures: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 3) for name, value in figures.items()}
+
+
+if __name__ == "__main__":
+    main()

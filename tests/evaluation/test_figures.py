@@ -1,0 +1,134 @@
+"""Figures of faces whose truth is known."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from evaluation import figures
+from evaluation.cases import Subject, Take, Wish
+from evaluation.figures import Gallery
+from evaluation.measure import Look, Sample
+from evaluation.targets import held_against
+from face.views import VIEWS, view_keypoints
+
+SIZE = (128, 128)
+PICTURE = Image.new("RGB", SIZE)
+
+
+def look(number, view="front", tilt=0.0):
+    """A face in a view whose embedding is the unit vector of a number, turned a little towards that of number 9."""
+    vector = np.eye(512, dtype=np.float32)[number] + tilt * np.eye(512, dtype=np.float32)[9]
+    return Look(view_keypoints(view, SIZE), {"conditioning": vector * 20, "neutral": vector * 3})
+
+
+def sample(subject, seen, asked="front", wish=None):
+    return Sample(Take(subject, 0, asked, 0), wish or Wish(""), PICTURE, 1.0, view_keypoints(asked, SIZE), seen)
+
+
+@pytest.fixture
+def gallery():
+    return Gallery([look(0), look(1), look(2)], [look(0, tilt=1.0), None])
+
+
+def test_likeness_of_the_right_people(gallery):
+    found = figures.identity([sample(0, look(0)), sample(1, look(1))], gallery)
+    assert found["neutral_mean"] == pytest.approx(1)
+    assert found["rank1"] == found["found"] == 1
+    assert found["different_mean"] == pytest.approx(0)
+    assert found["true_pair_mean"] == pytest.approx(0.5**0.5)
+    assert found["made"]["neutral"]["held_out_mean"] == pytest.approx(0.5**0.5)
+
+
+def test_the_wrong_person_and_no_face_both_count_against_rank_1(gallery):
+    samples = [sample(0, look(0)), sample(1, look(2)), sample(0, None), sample(1, None)]
+    found = figures.identity(samples, gallery)
+    assert found["found"] == 0.5
+    assert found["rank1"] == 0.25
+    assert found["neutral_mean"] == pytest.approx(0.5), "pictures without a face have no cosine"
+
+
+def test_nothing_found_gives_no_figure_instead_of_a_wrong_one(gallery):
+    found = figures.identity([sample(0, None)], gallery)
+    assert found["neutral_mean"] is None
+    assert found["rank1"] == 0
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_pose_as_asked_has_no_error(view):
+    found = figures.pose([sample(0, look(0, view), view)])
+    assert found["keypoint_error"] == pytest.approx(0, abs=1e-4)
+    assert found["yaw_error"] == pytest.approx(0, abs=0.1)
+    assert found["views"][view]["yaw_got"] == pytest.approx(VIEWS[view].yaw, abs=0.1)
+
+
+def test_another_pose_has_one():
+    found = figures.pose([sample(0, look(0, "three_quarter_left"), "three_quarter_right")])
+    assert found["yaw_error"] == pytest.approx(70, abs=0.1)
+    assert found["keypoint_error"] > 0.1
+
+
+def test_copying_is_0_as_asked_and_1_as_in_the_photo():
+    gallery = Gallery([look(0, "three_quarter_left")], [None])
+    reader = SimpleNamespace(options={"expression": ("smile", "frown")})
+    reader.read = lambda pictures: {"expression": np.tile([1.0, 0.0], (len(pictures), 1))}
+    world = SimpleNamespace(subjects=[Subject("one", (PICTURE,), expression="frown")], reader=reader)
+    wish = Wish("", {"expression": "smile"})
+
+    def copied(view):
+        return figures.copying([sample(0, look(0, view), "tilt_right", wish)], gallery, world)
+
+    assert copied("tilt_right")["pose"] == pytest.approx(0, abs=1e-3)
+    assert copied("three_quarter_left")["pose"] == pytest.approx(1, abs=1e-3)
+    assert copied("front")["expression_asked"] == 1
+    assert copied("front")["expression_of_photo"] == 0
+
+
+def test_only_what_was_wished_for_is_counted():
+    reader = SimpleNamespace(options={"style": ("photo", "neon"), "place": ("mars", "snow")})
+    reader.read = lambda pictures: {name: np.tile([1.0, 0.0], (len(pictures), 1)) for name in reader.options}
+    wishes = [Wish("", {"style": "photo"}), Wish("", {"style": "neon", "place": "mars"})]
+    found = figures.prompt([sample(0, look(0), wish=wish) for wish in wishes], reader)
+    assert found["style"] == 0.5
+    assert found["place"] == 1.0
+
+
+def measured(**changes):
+    strengths = [
+        {"setting": {"adapter_scale": a, "identity_net_scale": n}, "neutral_mean": a / 2 + n / 4 - (a > 1)}
+        for a in (0.0, 0.5, 1.0, 1.5)
+        for n in (0.0, 0.5, 1.0, 1.5)
+    ]
+    told = {
+        "identity": {
+            "neutral_mean": 0.6, "true_pair_mean": 0.8, "different_mean": 0.0, "rank1": 0.9, "found": 1.0, "among": 9,
+        },
+        "pose": {"keypoint_error": 0.1, "yaw_error": 4.0},
+        "prompt": {"style": 0.9, "place": 0.9, "clothes": 0.5},
+        "sweeps": {
+            "strengths": strengths,
+            "parts": [{"label": "neither", "neutral_mean": 0.02}],
+            "references": [{"label": "1", "held_out_mean": 0.5}, {"label": "4", "held_out_mean": 0.4}],
+        },
+    }  # fmt: skip
+    return {**told, **changes}
+
+
+def test_targets_are_met_and_missed():
+    met = {target.what: target.met for target in held_against(measured())}
+    assert met.pop("clothes as asked") is False
+    assert met.pop("four reference photos beat one") is False
+    assert len(met) == 11
+    assert all(met.values()), "beyond a strength of 1 the likeness may fall"
+
+
+def test_what_a_suite_does_not_measure_is_said():
+    met = {target.what: target.met for target in held_against(measured(sweeps={}))}
+    assert met["the adapter alone raises the likeness"] is None
+    assert met["likeness with both strengths at 0"] is None
+    falling = [
+        {"setting": {"adapter_scale": a, "identity_net_scale": 0.0}, "neutral_mean": -a} for a in (0.0, 0.5, 1.0)
+    ]
+    met = {target.what: target.met for target in held_against(measured(sweeps={"strengths": falling}))}
+    assert met["the adapter alone raises the likeness"] is False
