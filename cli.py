@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,9 +18,13 @@ from commands.evaluate import evaluate
 from commands.template import app as template
 from errors import InstantIDError, PhotoError, RequestError
 from face.photo import open_photo
+from generation import modes
+from generation import strengths as presets
+from generation.bases import with_base
+from generation.controls import Control
 from generation.loading import load_engine, pick_profile
 from generation.machine import survey
-from generation.modes import FILLED
+from generation.people import Person
 from generation.request import GeneratedImage, GenerationRequest, GenerationResult, Lora, lora_files
 from generation.settings import Settings
 from outputs.metadata import read_settings, request_from_settings, write_png
@@ -135,7 +139,16 @@ def _fetch(store: Store, weight: Weight, console: Console) -> None:
 
 @app.command()
 def generate(
-    face: Annotated[list[Path], typer.Option(help="Photo of the person. May be repeated.", show_default=False)],
+    face: Annotated[
+        list[Path] | None, typer.Option(help="Photo of the person. May be repeated.", show_default=False)
+    ] = None,
+    person: Annotated[
+        list[Path] | None,
+        typer.Option(help="Photo, or folder of photos, of one of several people, left to right.", show_default=False),
+    ] = None,
+    order: Annotated[
+        str | None, typer.Option(help="Who stands where, left to right, e.g. 2,1.", show_default=False)
+    ] = None,
     prompt: Annotated[str | None, typer.Option(help="What to see.", show_default=False)] = None,
     negative: Annotated[str | None, typer.Option(help="What not to see.", show_default=False)] = None,
     style: Annotated[str | None, typer.Option(help="A style preset, e.g. Watercolor.", show_default=False)] = None,
@@ -149,6 +162,11 @@ def generate(
     ),
     count: Annotated[int | None, typer.Option(help="Number of pictures.", show_default=False)] = None,
     seed: Annotated[int | None, typer.Option(help="0 to 4294967295; drawn when not given.", show_default=False)] = None,
+    control: Annotated[
+        list[str] | None,
+        typer.Option(help="pose, canny or depth, with :STRENGTH[:PICTURE] or without. May be repeated."),
+    ] = None,
+    save_controls: Annotated[bool, typer.Option(help="Also write what each control followed.")] = False,
     mode: Annotated[
         str | None, typer.Option(help="Speed: quality, fast, turbo, or a way of turbo (lcm, tcd, ...).")
     ] = None,
@@ -164,6 +182,27 @@ def generate(
         float | None,
         typer.Option("--adapter-scale", "--adapter-strength", help="Face detail.", show_default="by profile"),
     ] = None,
+    start: Annotated[Path | None, typer.Option(help="Picture to start from.", show_default=False)] = None,
+    into: Annotated[Path | None, typer.Option(help="Photo to put the person into.", show_default=False)] = None,
+    into_face: Annotated[
+        int | None, typer.Option(help="Which face of it, 0 = the largest.", show_default=False)
+    ] = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="Where such a picture may change, white.", show_default=False)
+    ] = None,
+    strength: Annotated[float | None, typer.Option(help="How much of it may change.", show_default=False)] = None,
+    refine: Annotated[
+        str | None, typer.Option(help="Small faces made again: never, auto, always.", show_default="never")
+    ] = None,
+    strengths: Annotated[
+        str | None, typer.Option(help="Preset: official, balanced or free.", show_default=False)
+    ] = None,
+    guidance_rescale: Annotated[float | None, typer.Option(help="0 to 1, against burning.", show_default=False)] = None,
+    face_noise: Annotated[float | None, typer.Option(help="0 to 1, against burning.", show_default=False)] = None,
+    compare_colours: Annotated[bool, typer.Option(help="Say whether the person burns the colours.")] = False,
+    best: Annotated[
+        str | None, typer.Option(help="KEEP/MAKE, e.g. 2/6: make six, keep the two best.", show_default=False)
+    ] = None,
     lora: Annotated[
         list[str] | None, typer.Option(help="FILE.safetensors or OWNER/REPO, with :WEIGHT or without. May be repeated.")
     ] = None,
@@ -172,6 +211,10 @@ def generate(
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace files that are there.")] = False,
     profile: Annotated[str | None, typer.Option(help=f"One of: auto, {', '.join(PROFILES)}.")] = None,
+    base: Annotated[
+        str | None, typer.Option(help="SDXL checkpoint: FILE.safetensors or OWNER/REPO.", show_default="by profile")
+    ] = None,
+    vae: Annotated[str | None, typer.Option(help="Decoder: own, or OWNER/REPO.", show_default="by profile")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
     models_dir: ModelsDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
@@ -181,20 +224,40 @@ def generate(
     Nothing is overwritten unless asked for. Each PNG holds its settings; --like makes it again.
     """
     kept = _settings_like(like)
-    settings = Settings.from_environment(profile=profile or kept.get("profile"), device=device, models_dir=models_dir)
+    before = kept.get("profile") if kept.get("profile") in PROFILES else None
+    settings = Settings.from_environment(
+        profile=profile or before, device=device, models_dir=models_dir, base=base, vae=vae
+    )
     chosen = pick_profile(settings.profile)
+    if settings.base is not None or settings.vae is not None:
+        store = Store(settings.models_dir, settings.offline or None)
+        chosen = with_base(chosen, settings.base, settings.vae, store)
+        settings = replace(settings, base=None, vae=None)
     styles = STYLES if settings.styles is None else load_styles(settings.styles)
     width, height = _size(size)
     given = {
         "pose": None if pose is None else _photo(pose, "pose"),
+        "assignment": None if order is None else _order(order),
+        "start_picture": None if start is None else _photo(start, "start"),
+        "into": None if into is None else _photo(into, "into"),
+        "into_face": into_face,
+        "mask": None if mask is None else _photo(mask, "mask"),
+        "strength": strength,
+        "controls": tuple(_control(text) for text in control or ()) or None,
+        "refine": refine,
         "prompt": prompt,
         "negative_prompt": negative,
         "style": style,
         "view": view,
         "view_size": view_size,
-        "count": count,
+        **({} if count is None else {"count": count}),
         "seed": seed,
         "mode": mode,
+        "strengths": strengths,
+        "guidance_rescale": guidance_rescale,
+        "face_noise": face_noise,
+        "compare_colours": compare_colours or None,
+        **_best(best),
         "steps": steps,
         "guidance": guidance,
         "scheduler": scheduler,
@@ -205,19 +268,23 @@ def generate(
         "loras": tuple(_lora(text) for text in lora or ()) or None,
     }
     options = {name: value for name, value in given.items() if value is not None}
-    photos = tuple(_photo(path, "face") for path in face)
+    photos, given_others = _people(face or [], person or [])
+    options |= {"others": given_others} if given_others else {}
     request = request_from_settings(_without(kept, options), photos, profile=chosen, **options)
     request = request.resolved(chosen, styles)
     files = _files(out, request.count, overwrite)
+    beside = request.controls if save_controls else ()
+    followed = [_files(out.with_stem(f"{out.stem}-{one.kind}"), 1, overwrite)[0] for one in beside]
     result = _run(load_engine(chosen, settings), request)
     for file, image in zip(files, result.images, strict=True):
         _write(image, result.settings, file)
+    for file, (_, picture) in zip(followed, result.controls, strict=bool(followed)):
+        picture.save(file)
     if as_json:
         print(json.dumps(_report(result, files), ensure_ascii=False))
         return
     for file, image in zip(files, result.images, strict=True):
-        likeness = "not measurable" if image.identity is None else f"{image.identity:.2f}"
-        print(f"{file}  seed {image.seed}, likeness {likeness}")
+        print(f"{file}  seed {image.seed}, likeness {_likeness(image)}")
     for report in result.references:
         if not report.used:
             print(f"photo {report.index + 1}: {report.verdict}", file=sys.stderr)
@@ -246,15 +313,57 @@ def _report(result: GenerationResult, files: list[Path]) -> dict[str, Any]:
         "profile": result.profile,
         "seconds": round(result.seconds, 3),
         "images": [
-            {"file": str(file), "seed": image.seed, "identity": image.identity, "keypoint_error": image.keypoint_error}
+            {
+                "file": str(file),
+                "seed": image.seed,
+                "identity": image.identity,
+                "keypoint_error": image.keypoint_error,
+                "people": [asdict(score) for score in image.people],
+                "swapped": image.swapped,
+                "colours": image.colours and asdict(image.colours),
+                "before_refining": image.before and {"identity": image.before.identity},
+            }
             for file, image in zip(files, result.images, strict=True)
         ],
         "references": [
             {"photo": report.index + 1, "used": report.used, "verdict": report.verdict} for report in result.references
         ],
         "notes": list(result.notes),
+        "candidates": [asdict(candidate) for candidate in result.candidates],
         "settings": result.settings,
     }
+
+
+def _people(face: list[Path], person: list[Path]) -> tuple[tuple[Image.Image, ...], tuple[Person, ...]]:
+    """Photos of the first person, and the others. A first person may be given by --face or as the first --person."""
+    everybody = [face] if face else []
+    everybody += [
+        sorted(one for one in path.iterdir() if one.is_file()) if path.is_dir() else [path] for path in person
+    ]
+    if not everybody:
+        raise RequestError("Nobody was named.", field="face", cure="Give a photo with --face, or several --person.")
+    opened = [
+        tuple(_photo(path, "face" if face and not n else "person") for path in paths)
+        for n, paths in enumerate(everybody)
+    ]
+    return opened[0], tuple(Person(photos) for photos in opened[1:])
+
+
+def _order(text: str) -> tuple[int, ...]:
+    """People counted from 1 on the command line, from 0 within."""
+    try:
+        return tuple(int(number) - 1 for number in text.split(","))
+    except ValueError as error:
+        raise RequestError("The order is not understood.", field="order", cure="Write it as 2,1.") from error
+
+
+def _likeness(image: GeneratedImage) -> str:
+    def said(value: float | None) -> str:
+        return "not measurable" if value is None else f"{value:.2f}"
+
+    if image.people:
+        return ", ".join(said(score.identity) for score in image.people) + (" (swapped)" if image.swapped else "")
+    return said(image.identity) + (f" ({said(image.before.identity)} before refining)" if image.before else "")
 
 
 def _photo(path: Path, option: str) -> Image.Image:
@@ -272,6 +381,27 @@ def _size(text: str | None) -> tuple[int | None, int | None]:
     if match is None:
         raise RequestError("The size is not understood.", field="size", cure="Write it as 896x1152.")
     return int(match[1]), int(match[2])
+
+
+def _best(text: str | None) -> dict[str, int]:
+    if text is None:
+        return {}
+    match = re.fullmatch(r"(\d{1,3})/(\d{1,3})", text.strip())
+    if match is None:
+        raise RequestError("The best is not understood.", field="best", cure="Write it as 2/6: keep two of six.")
+    return {"count": int(match[1]), "best_of": int(match[2])}
+
+
+def _control(text: str) -> Control:
+    kind, _, rest = text.partition(":")
+    strength, _, picture = rest.partition(":")
+    try:
+        act = {"strength": float(strength)} if strength else {}
+    except ValueError as error:
+        raise RequestError(
+            "The control is not understood.", field="control", cure="Write it as canny:0.7 or canny:0.7:PICTURE."
+        ) from error
+    return Control(kind, **act, picture=_photo(Path(picture), "control") if picture else None)
 
 
 def _lora(text: str) -> Lora:
@@ -295,15 +425,19 @@ def _settings_like(picture: Path | None) -> dict[str, Any]:
 
 
 def _without(kept: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
-    """Kept settings less the pose or the speed when another is asked for.
+    """Kept settings less the pose, the speed or the strengths when others are asked for.
 
     LoRA files cannot be kept, so they must be given again; of another mode the LoRAs go too.
     """
     if lora_files(kept) and "loras" not in options:
         raise RequestError("The picture was made with LoRA files.", field="like", cure="Give them again with --lora.")
+    if wanting := [name for name in kept.get("needs") or () if name not in options]:
+        raise RequestError(f"The picture was made with another one: {wanting[0]}.", field="like", cure="Give it again.")
     dropped = set(POSE_SETTINGS) if {"pose", "view"} & options.keys() else set()
     if "mode" in options:
-        dropped |= {*FILLED, "loras"}
+        dropped |= {*modes.FILLED, "loras"}
+    if "strengths" in options:
+        dropped |= set(presets.FILLED)
     return {name: value for name, value in kept.items() if name not in dropped}
 
 

@@ -12,8 +12,11 @@ img2img reads ip_adapter_scale (there: ignored); negative_original_size reaches 
 
 from __future__ import annotations
 
+import inspect
+import math
 import os
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any, cast
 
 import numpy as np
@@ -53,6 +56,8 @@ def draw_kps(image_pil: Image.Image, kps: Any) -> Image.Image:
 
 class InstantIDMixin(cast(Any, object)):
     """What text-to-image and img2img share. Its base is the diffusers pipeline that it is mixed into."""
+
+    _negative_face: torch.Tensor | None = None  # of the call under way
 
     positions: tuple[str, ...]  # names of the positional arguments in the official order
 
@@ -130,38 +135,46 @@ class InstantIDMixin(cast(Any, object)):
         num_images_per_prompt: int,
         do_classifier_free_guidance: bool,
     ) -> list[torch.Tensor]:
-        """Project the face once, show it to IdentityNet, and return its tokens for the UNet.
+        """Project each face once, show them to IdentityNet, and return their tokens for the UNet.
 
-        Under guidance the unconditional rows are the resampler's answer to zeros, not zeros.
+        Under guidance the unconditional rows are the resampler's answer to zeros (or to the negative face), not zeros.
 
         Args:
-            ip_adapter_image_embeds: one item, (prompts or 1, embeddings, 512).
+            ip_adapter_image_embeds: one item a person, (prompts or 1, embeddings, 512).
             num_images_per_prompt: rows of the whole batch, as diffusers calls it.
 
         Returns:
-            One item, (rows, tokens, cross_attention_dim), unconditional rows first.
+            One item a person, (rows, tokens, cross_attention_dim), unconditional rows first.
         """
-        (embeddings,) = ip_adapter_image_embeds
-        if num_images_per_prompt % len(embeddings):
+        everybody = [
+            self._tokens(face, device, num_images_per_prompt, do_classifier_free_guidance)
+            for face in ip_adapter_image_embeds
+        ]
+        self.identity_net.show(everybody, self._region)
+        return everybody
+
+    def _tokens(self, embeddings: torch.Tensor, device: torch.device, rows: int, guided: bool) -> torch.Tensor:
+        if rows % len(embeddings):
             raise RequestError(
-                f"{len(embeddings)} faces for {num_images_per_prompt} pictures.",
+                f"{len(embeddings)} faces for {rows} pictures.",
                 field="image_embeds",
-                cure="Give one face, or one for each prompt.",
+                cure="Give one face, one for each prompt, or one for each picture.",
             )
-        if do_classifier_free_guidance:
-            embeddings = torch.cat([torch.zeros_like(embeddings[:1]), embeddings])
+        if guided:
+            nobody = torch.zeros_like(embeddings[:1])
+            if self._negative_face is not None:
+                nobody = nobody + self._negative_face.to(nobody)
+            embeddings = torch.cat([nobody, embeddings])
         resampler = self.image_proj_model
         tokens = resampler(embeddings.to(get_module_execution_device(resampler), resampler.latents.dtype))
         tokens = tokens.to(device, self.unet.dtype)
-        unconditional, conditional = tokens.tensor_split([int(do_classifier_free_guidance)])
-        tokens = torch.cat(
+        unconditional, conditional = tokens.tensor_split([int(guided)])
+        return torch.cat(
             [
-                unconditional.repeat_interleave(num_images_per_prompt, 0),
-                conditional.repeat_interleave(num_images_per_prompt // len(conditional), 0),
+                unconditional.repeat_interleave(rows, 0),
+                conditional.repeat_interleave(rows // len(conditional), 0),
             ]
         )
-        self.identity_net.show(tokens, self._region)
-        return [tokens]
 
     def prepare_latents(self, *args: Any, **kwargs: Any) -> torch.Tensor:
         """As in diffusers; here the size of the picture is known at last, which the face region waits for."""
@@ -178,6 +191,7 @@ class InstantIDMixin(cast(Any, object)):
         self,
         *positional: Any,
         image_embeds: Any = None,
+        negative_image_embeds: Any = None,
         control_mask: Any = None,
         ip_adapter_scale: float | dict[str, Any] | None = None,
         controlnet_conditioning_scale: float | list[float] = 1.0,
@@ -191,8 +205,12 @@ class InstantIDMixin(cast(Any, object)):
                 do. In img2img: the picture to start from, and control_image is the landmark picture.
             image_embeds: raw face embedding, array or tensor. (512,) is the face of every picture. (n, 512) is one face
                 too: n input tokens of one resampler call, as in the official code (to blend photos of a person, give
-                the mean of their embeddings). (prompts, n, 512) is one face for each prompt.
-            control_mask: where the face may act, see FaceRegion; None for everywhere.
+                the mean of their embeddings). (faces, n, 512) is one face for each prompt, or for each
+                picture. A tuple of embeddings is several people in one picture.
+            negative_image_embeds: (512,) the face that guidance leads away from; None for zeros, as in the official
+                code. Some noise here calms burnt colours.
+            control_mask: where the face may act, see FaceRegion; None for everywhere. Of several people a tuple, one
+                for each.
             ip_adapter_scale: strength of the face attention, from now on; None leaves it.
             controlnet_conditioning_scale: strength of IdentityNet, or of each net.
 
@@ -201,34 +219,79 @@ class InstantIDMixin(cast(Any, object)):
 
         Raises:
             WeightsMissing: no adapter is loaded.
-            RequestError: no face, or not as many faces as prompts.
+            RequestError: no face, more faces than can be shared out evenly, not as many masks as people, or not as many
+                strengths as nets.
+            TypeError: an argument that is not known, or given twice.
         """
         if len(positional) > len(self.positions):
             raise TypeError(f"At most {len(self.positions)} positional arguments: {', '.join(self.positions)}.")
-        settings |= zip(self.positions, positional, strict=False)
-        dim = self.image_proj_model.proj_in.in_features
-        embeddings = torch.as_tensor([] if image_embeds is None else image_embeds)
-        if embeddings.numel() == 0 or embeddings.numel() % dim or not embeddings.isfinite().all():
+        in_order = dict(zip(self.positions, positional, strict=False))
+        known = {*inspect.signature(super().__call__).parameters, "callback", "callback_steps"} - {"kwargs"}
+        for name in settings:
+            if name in in_order or name not in known:
+                trouble = "multiple values for" if name in in_order else "an unexpected keyword"
+                raise TypeError(f"{type(self).__name__}() got {trouble} argument {name!r}")
+        settings |= in_order
+        people = image_embeds if isinstance(image_embeds, tuple) else (image_embeds,)
+        masks = control_mask if isinstance(control_mask, tuple) else (control_mask,)
+        if len(masks) != len(people) or (len(people) > 1 and any(mask is None for mask in masks)):
             raise RequestError(
-                "No usable face was given.", field="image_embeds", cure=f"Pass an embedding of {dim} finite numbers."
+                f"{len(people)} people need as many masks.", field="control_mask", cure="Give one mask for each."
             )
-        embeddings = embeddings.reshape(len(embeddings) if embeddings.ndim > 2 else 1, -1, dim)
+        embeddings = [self._embeddings(person) for person in people]
+        if negative_image_embeds is not None:
+            self._negative_face = self._embeddings(negative_image_embeds)
         if ip_adapter_scale is not None:
             self.set_ip_adapter_scale(ip_adapter_scale)
-        if isinstance(controlnet_conditioning_scale, list) and not isinstance(self.controlnet, MultiControlNetModel):
-            (controlnet_conditioning_scale,) = controlnet_conditioning_scale
+        controlnet_conditioning_scale = self._strengths(controlnet_conditioning_scale)
         if control_mask is not None:
             attention = settings.get("cross_attention_kwargs") or {}
-            settings["cross_attention_kwargs"] = {**attention, "ip_adapter_masks": FaceRegion(control_mask)}
+            settings["cross_attention_kwargs"] = {**attention, "ip_adapter_masks": FaceRegion(*masks)}
         try:
             return super().__call__(
-                ip_adapter_image_embeds=[embeddings],
+                ip_adapter_image_embeds=embeddings,
                 controlnet_conditioning_scale=controlnet_conditioning_scale,
                 **settings,
             )
         finally:
             self.identity_net.clear()
+            self._negative_face = None
             self._cross_attention_kwargs = None
+
+    def _strengths(self, scale: Any) -> float | list[float]:
+        """One strength for one net; one or a list of as many for several. Raises RequestError for anything else."""
+        nets = getattr(self.controlnet, "nets", None)
+        each = list(scale) if isinstance(scale, list | tuple) else [scale]
+        wanted = 1 if nets is None else len(nets)
+        fits = len(each) == wanted or (not isinstance(scale, list | tuple))
+        if not fits or not all(isinstance(one, Real) and math.isfinite(one) for one in each):
+            raise RequestError(
+                f"controlnet_conditioning_scale does not fit {wanted} net{'s' if wanted > 1 else ''}.",
+                field="controlnet_conditioning_scale",
+                cure="Give one number, or a list with one for each net.",
+            )
+        numbers = [float(one) for one in each]
+        return numbers if nets is not None and isinstance(scale, list | tuple) else numbers[0]
+
+    @classmethod
+    def from_pipe(cls, pipeline: Any, **kwargs: Any) -> Any:
+        """As in diffusers, which would leave the IdentityNet behind; the precision stays unless one is given."""
+        if not {"dtype", "torch_dtype"} & kwargs.keys():
+            kwargs["torch_dtype"] = pipeline.dtype
+        return super().from_pipe(pipeline, **{"controlnet": pipeline.controlnet, **kwargs})
+
+    def _embeddings(self, face: Any) -> torch.Tensor:
+        """Checked raw embeddings of one person, (prompts or 1, embeddings, 512)."""
+        dim = self.image_proj_model.proj_in.in_features
+        try:
+            embeddings = torch.as_tensor([] if face is None else face)
+        except (TypeError, ValueError, RuntimeError):
+            embeddings = torch.empty(0)
+        if embeddings.numel() == 0 or embeddings.numel() % dim or not embeddings.isfinite().all():
+            raise RequestError(
+                "No usable face was given.", field="image_embeds", cure=f"Pass an embedding of {dim} finite numbers."
+            )
+        return embeddings.reshape(len(embeddings) if embeddings.ndim > 2 else 1, -1, dim)
 
 
 class StableDiffusionXLInstantIDPipeline(InstantIDMixin, StableDiffusionXLControlNetPipeline):

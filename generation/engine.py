@@ -7,20 +7,27 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from PIL import Image
 
 from errors import OutOfMemory
 from generation import ranges
+from generation.best import Candidate, keep_best
+from generation.colours import compared
+from generation.controls import ControlNets
 from generation.lora import applied
 from generation.memory import free_memory, is_memory_error, out_of_memory
-from generation.picture import cancelled, make_picture
+from generation.people import scores_of
+from generation.picture import Tell, cancelled, make_picture
 from generation.prepare import Prepared, prepare
 from generation.prompt import PromptReader
-from generation.request import GeneratedImage, GenerationRequest, GenerationResult, Progress
-from generation.scoring import score
+from generation.refine import refined
+from generation.request import Before, GeneratedImage, GenerationRequest, GenerationResult, Progress
 from generation.sources import Sources
 from generation.turns import Turn, Turns
 from style_presets import STYLES, Style
@@ -43,6 +50,7 @@ class Engine:
     Args:
         pipeline: `StableDiffusionXLInstantIDPipeline` with its adapter loaded; the engine owns it from now on.
         styles: the presets that requests may name.
+        load_net: reads the folder of a further ControlNet; None for `generation.controls.load_net`.
         sources: where LoRAs and other extras come from; None for the usual places.
         provenance: what the settings of every result say about code and weights, JSON-able.
     """
@@ -55,6 +63,7 @@ class Engine:
         *,
         styles: Mapping[str, Style] = STYLES,
         sources: Sources | None = None,
+        load_net: Callable[[Path], Any] | None = None,
         provenance: Mapping[str, Any] | None = None,
     ) -> None:
         self.profile = profile
@@ -62,6 +71,7 @@ class Engine:
         self.styles = styles
         self._pipeline = pipeline
         self._sources = sources or Sources()
+        self._control_nets = ControlNets(load_net)
         self._reader = PromptReader(pipeline.tokenizer)
         self._provenance = {**(provenance or {}), "profile": profile.name}
         self._pristine_scheduler = pipeline.scheduler
@@ -149,14 +159,23 @@ class Engine:
         wish = prepared.request
         first_seed = wish.seed or 0
         images: list[GeneratedImage] = []
+        told: list[str] = []
         with self._restored(), applied(self._pipeline, wish.loras, prepared.lora_files) as notes:
-            run = _Run(send, wish.count)
-            for number in range(wish.count):
+            tries = wish.best_of or wish.count
+            run = _Run(send, tries)
+            for number in range(tries):
                 seed = (first_seed + number) % (ranges.MAX_SEED + 1)
-                picture = make_picture(self._pipeline, self._scheduler_config, prepared, seed, run.tell, stopped)
-                run.finished(picture)
-                identity, error = score(picture, prepared.identity.embedding, prepared.keypoints, self.analyzer)
-                images.append(GeneratedImage(picture, seed, identity, error))
+                made, remarks = self._one(prepared, seed, run, stopped)
+                images.append(made)
+                told += remarks
+            candidates: tuple[Candidate, ...] = ()
+            if wish.best_of is not None:
+                images, candidates, why = keep_best(images, wish.count)
+                told.append(why)
+            if wish.compare_colours:
+                images = [self._beside_plain(images[0], prepared, run, stopped), *images[1:]]
+        for made in images:
+            told += _remarks(made)
         return GenerationResult(
             images=tuple(images),
             settings={**prepared.settings(), **self._provenance},
@@ -164,17 +183,77 @@ class Engine:
             seconds=time.perf_counter() - started,
             references=prepared.identity.reports,
             landmarks=prepared.landmarks,
-            notes=(*prepared.notes, *notes),
+            notes=tuple(dict.fromkeys((*prepared.notes, *notes, *told))),
+            controls=tuple((one.kind, one.picture) for one in prepared.controls),
+            candidates=candidates,
+        )
+
+    def _one(
+        self, prepared: Prepared, seed: int, run: _Run, stopped: Stopped
+    ) -> tuple[GeneratedImage, tuple[str, ...]]:
+        """A picture with its scores, and what should be known of it."""
+        picture = self._made(prepared, seed, run.tell, stopped)
+        run.finished(picture)
+        plain = self._scored(picture, prepared, seed)
+        if prepared.request.refine == "never":
+            return plain, ()
+
+        def again(face: Prepared) -> Image.Image:
+            return self._made(face, seed, run.refining, stopped)
+
+        better = refined(picture, prepared.places, prepared, self.profile, self.analyzer, again)
+        if not better.changed:
+            return plain, better.notes
+        run.replaced(better.image)
+        made = replace(self._scored(better.image, prepared, seed), before=Before(picture, plain.identity))
+        return made, better.notes
+
+    def _made(self, prepared: Prepared, seed: int, tell: Tell, stopped: Stopped) -> Image.Image:
+        nets = self._control_nets.of(prepared.controls, self._pipeline)
+        return make_picture(self._pipeline, self._scheduler_config, prepared, nets, seed, tell, stopped)
+
+    def _beside_plain(self, made: GeneratedImage, prepared: Prepared, run: _Run, stopped: Stopped) -> GeneratedImage:
+        """The same with its colours compared to those of the picture of its seed without identity."""
+        plain = replace(prepared, request=replace(prepared.request, identity_net_scale=0.0, adapter_scale=0.0))
+        picture = self._made(plain, made.seed, run.comparing, stopped)
+        return replace(made, colours=compared(made.image, picture))
+
+    def _scored(self, picture: Image.Image, prepared: Prepared, seed: int) -> GeneratedImage:
+        embeddings = [identity.embedding for identity in prepared.identities]
+        scores, swapped = scores_of(picture, embeddings, prepared.places, self.analyzer)
+        found = [score for score in scores if score.identity is not None]
+        return GeneratedImage(
+            picture,
+            seed,
+            identity=min(score.identity for score in found) if len(found) == len(scores) else None,
+            keypoint_error=float(np.mean([score.keypoint_error for score in found])) if found else None,
+            people=scores if len(scores) > 1 else (),
+            swapped=swapped,
         )
 
     @contextmanager
     def _restored(self) -> Iterator[None]:
         """Whatever happens within, the pipeline is afterwards as it was loaded."""
+        vae, usual = self._pipeline.vae, self._pipeline.vae.dtype
         try:
             yield
         finally:
             self._pipeline.scheduler = self._pristine_scheduler
+            if vae.dtype != usual:  # img2img brings it to the networks' precision
+                vae.to(dtype=usual)
+            self._control_nets.rest()
             self._pipeline.maybe_free_model_hooks()
+
+
+def _remarks(made: GeneratedImage) -> list[str]:
+    told = []
+    if made.swapped:
+        told.append(
+            f"In the picture of seed {made.seed} two people look like each other's reference. Try another seed."
+        )
+    if made.colours is not None and (hint := made.colours.hint()):
+        told.append(hint)
+    return told
 
 
 class _Run:
@@ -191,6 +270,16 @@ class _Run:
         left = (time.perf_counter() - self._started) / made * (self._count * total - made)
         previews = (*self._done, preview) if preview else ()
         self._send(Progress("denoising", made, self._count * total, previews, left))
+
+    def refining(self, step: int, total: int, preview: Image.Image | None) -> None:
+        self._send(Progress("refining", step, total, (*self._done[:-1], preview) if preview else ()))
+
+    def comparing(self, step: int, total: int, preview: Image.Image | None) -> None:
+        self._send(Progress("comparing", step, total))
+
+    def replaced(self, picture: Image.Image) -> None:
+        """The last picture has become a better one."""
+        self._done[-1] = picture
 
     def finished(self, picture: Image.Image) -> None:
         self._done.append(picture)

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from errors import RequestError, WeightsCorrupt
+from generation.bases import with_base
+from generation.checkpoints import shapes_in
 from generation.settings import Settings, on_zero_gpu
 from generation.sources import Sources
 from style_presets import STYLES, load_styles
@@ -42,6 +44,7 @@ def load_engine(
     settings = settings or Settings.from_environment()
     chosen = profile if isinstance(profile, Profile) else pick_profile(profile)
     store = Store(settings.models_dir, settings.offline or None)
+    chosen = with_base(chosen, settings.base, settings.vae, store, downloading)
     if downloading is not None:
         for weight in chosen.weights:
             if not store.status(weight).present:
@@ -91,13 +94,20 @@ def has_accelerator() -> bool:
 
 
 def fingerprint(profile: Profile, store: Store) -> dict[str, str]:
-    """Of each weight of a profile: its name and 12 hexadecimal digits over the hashes of what makes pictures in it."""
+    """Of each weight of a profile: its name and 12 hexadecimal digits over the hashes of what makes pictures in it.
+
+    A checkpoint of the user's own is known by its size and its table of tensors: hashing all of it takes too long.
+    """
     records = lock.read(store.models_dir)
     parts = (profile.base, profile.identity_net, profile.adapter, profile.face_pack)
-    return {
+    found = {
         weight.name: _digest(weight, records, tuple(part.path for part in parts if part.weight == weight))
         for weight in profile.weights
     }
+    if profile.checkpoint is not None:
+        table = repr((profile.checkpoint.stat().st_size, sorted(shapes_in(profile.checkpoint, "base").items())))
+        found[profile.name] = hashlib.sha256(table.encode()).hexdigest()[:12]
+    return found
 
 
 def _digest(weight: Weight, records: lock.Records, parts: tuple[str, ...]) -> str:
@@ -138,14 +148,20 @@ def _load_pipeline(profile: Profile, parts: dict[str, Path], how: Plan) -> Any:
         if "vae" in parts:
             vae = {**common, "dtype": how.vae_dtype}
             components["vae"] = AutoencoderKL.from_pretrained(parts["vae"], **vae)
-        pipeline = StableDiffusionXLInstantIDPipeline.from_pretrained(
-            parts["base"],
-            controlnet=IdentityNet.from_pretrained(parts["identity_net"], **common),
-            variant=profile.base.weight.variant,
-            add_watermarker=False,
-            **components,
-            **common,
-        )
+        components["controlnet"] = IdentityNet.from_pretrained(parts["identity_net"], **common)
+        if profile.checkpoint is None:
+            pipeline = StableDiffusionXLInstantIDPipeline.from_pretrained(
+                parts["base"], variant=profile.base.weight.variant, add_watermarker=False, **components, **common
+            )
+        else:
+            pipeline = StableDiffusionXLInstantIDPipeline.from_single_file(
+                str(profile.checkpoint),
+                config=str(parts["base"]),
+                add_watermarker=False,
+                dtype=how.dtype,
+                local_files_only=True,
+                **components,
+            )
         pipeline.load_ip_adapter_instantid(parts["adapter"], scale=profile.adapter_scale)
     except (OSError, KeyError) as error:
         raise WeightsCorrupt(

@@ -9,6 +9,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from errors import RequestError
+from generation.checkpoints import BASES, lora_base, shapes_in
 from generation.memory import is_memory_error
 from generation.request import Lora
 
@@ -47,6 +48,7 @@ def _load(pipeline: Any, path: Path, name: str) -> str | None:
         field="loras",
         cure="Choose a LoRA that was trained for this base model (SDXL for the photographic profiles).",
     )
+    _check_base(pipeline, path)
     try:
         state, _ = pipeline.lora_state_dict(path, unet_config=pipeline.unet.config, local_files_only=True)
         wanted = sum(1 for key in state if _DOWN.search(key))
@@ -61,6 +63,17 @@ def _load(pipeline: Any, path: Path, name: str) -> str | None:
     if landed < wanted:
         return f"LoRA {file}: {wanted - landed} of its {wanted} parts belong to no layer here and had no effect."
     return None
+
+
+def _check_base(pipeline: Any, path: Path) -> None:
+    """Raises RequestError for a file that is no safetensors, or says itself that it is for another base."""
+    base = lora_base(shapes_in(path, "loras"))
+    if base is not None and BASES.get(base) != pipeline.unet.config.cross_attention_dim:
+        raise RequestError(
+            f"The LoRA file {path.name} was trained for {base}, not for these weights.",
+            field="loras",
+            cure="Choose a LoRA that was trained for this base model (SDXL for the photographic profiles).",
+        )
 
 
 def _layers(model: Any, name: str) -> int:

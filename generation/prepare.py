@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from errors import RequestError
-from face.analyzer import pick_face
-from face.keypoints import carry_keypoints, draw_keypoints
+from face.keypoints import draw_keypoints
 from face.photo import open_photo
 from face.references import Identity, identify
 from face.region import face_region
-from face.views import frontal_interocular, view_keypoints
+from face.views import frontal_interocular
+from generation.controls import ReadyControl, ready
+from generation.people import left_to_right, masks_of
 from generation.prompt import PromptReader
 from generation.request import GenerationRequest
+from generation.scene import Scene, scene_of
 from generation.sources import Sources
 from style_presets import Style, apply_style
 
@@ -36,30 +37,54 @@ class Prepared:
 
     Attributes:
         request: resolved.
-        identity: who it is, and the report on each photo.
-        keypoints: (5, 2) float32 x, y px wanted in the picture to be made.
+        identities: who they are, left to right in the picture, and the report on each photo.
+        scene: where the faces go, and what the picture starts from.
         landmarks: the landmark picture, RGB, of the size to be made.
-        region: (height, width) float32 in 0..1, where the IdentityNet acts, or None for everywhere.
+        region: (height, width) float32 in 0..1, where the face acts, or None for everywhere; of several people
+            (people, height, width).
         prompt, negative_prompt: with the style applied.
         notes: in plain words.
         lora_files: of each LoRA of the request, where it lies.
+        controls: of each control of the request, what its net reads, and where that lies.
     """
 
     request: GenerationRequest
-    identity: Identity
-    keypoints: np.ndarray
+    identities: tuple[Identity, ...]
+    scene: Scene
     landmarks: Image.Image
     region: np.ndarray | None
     prompt: str
     negative_prompt: str
     notes: tuple[str, ...]
     lora_files: tuple[Path, ...] = ()
+    controls: tuple[ReadyControl, ...] = ()
+
+    @property
+    def identity(self) -> Identity:
+        """The leftmost person."""
+        return self.identities[0]
+
+    @property
+    def keypoints(self) -> np.ndarray:
+        """(5, 2) float32 x, y px wanted of the leftmost person in the finished picture."""
+        return self.places[0]
+
+    @property
+    def places(self) -> np.ndarray:
+        """(people, 5, 2) float32 x, y px wanted in the finished picture, of which the one made may be a part."""
+        points, frame = self.scene.keypoints, self.scene.frame
+        return points if frame is None else frame.crop.back(points)
+
+    def finished(self, made: Image.Image) -> Image.Image:
+        """The finished picture: the one that was made, or the larger one with it in its place."""
+        return made if self.scene.frame is None else self.scene.frame.put_back(made)
 
     def settings(self) -> dict[str, Any]:
         """JSON-able; enough to make the pictures again from the same photos or template, without the pose picture."""
         wanted = self.request.to_settings()
         if self.request.pose is not None:
-            wanted["keypoints"] = [[float(x), float(y)] for x, y in self.keypoints]
+            points = self.scene.keypoints
+            wanted["keypoints"] = (points[0] if len(points) == 1 else points).astype(float).tolist()
             wanted["pose_face"] = None
         return {**wanted, "styled_prompt": self.prompt, "styled_negative_prompt": self.negative_prompt}
 
@@ -75,25 +100,32 @@ def prepare(
     """Raises RequestError, PhotoError, NoFaceFound; WeightsMissing and WeightsCorrupt for a LoRA of elsewhere."""
     wish = request.resolved(profile, styles)
     photos = tuple(open_photo(photo, field="photos") for photo in wish.photos)
-    identity = _identity(wish, photos, analyzer)
-    size = (_known(wish.width), _known(wish.height))
-    keypoints = _keypoints(wish, identity, analyzer, size)
+    identities = [_identity(wish, photos, analyzer)]
+    for other in wish.others:
+        pictures = tuple(open_photo(photo, field="others") for photo in other.photos)
+        identities.append(identify(pictures, analyzer, choices=other.face_choices))
+    standing = left_to_right(identities, wish.assignment)
+    scene = scene_of(wish, standing, analyzer, profile)
+    controls, borders = ready(wish, scene.size, profile, sources)
     prompt, negative_prompt = apply_style(wish.style, wish.prompt, wish.negative_prompt, styles)
     notes = [
         *dict.fromkeys((*request.notes, *wish.notes)),
         reader.note("prompt", prompt),
         reader.note("negative_prompt", negative_prompt),
-        _small_face_note(keypoints, size),
+        *_left_out(identities),
+        *borders,
+        None if wish.refine != "never" else _small_face_note(scene),
     ]
     return Prepared(
         request=replace(wish, photos=photos),
-        identity=identity,
-        keypoints=keypoints,
-        landmarks=draw_keypoints(keypoints, size, scale=profile.keypoint_base_side / 1024),
-        region=face_region(keypoints, size) if wish.face_region else None,
+        identities=standing,
+        scene=scene,
+        landmarks=draw_keypoints(scene.keypoints, scene.size, scale=profile.keypoint_base_side / 1024),
+        region=region_of(scene, face_region_only=wish.face_region),
         prompt=prompt,
         negative_prompt=negative_prompt,
         notes=tuple(note for note in notes if note),
+        controls=controls,
         lora_files=tuple(sources.lora(lora.path) for lora in wish.loras),
     )
 
@@ -104,27 +136,28 @@ def _identity(wish: GenerationRequest, photos: Sequence[Image.Image], analyzer: 
     return identify(photos, analyzer, choices=wish.face_choices)
 
 
-def _known(side: int | None) -> int:
-    if side is None:
-        raise RequestError("The size is not settled yet.", field="width", cure="Resolve the request first.")
-    return side
+def region_of(scene: Scene, *, face_region_only: bool) -> np.ndarray | None:
+    """Where the faces of a scene act, see `Prepared.region`."""
+    if len(scene.keypoints) > 1:
+        return masks_of(scene.keypoints, scene.size, face_region_only=face_region_only)
+    return face_region(scene.keypoints, scene.size) if face_region_only else None
 
 
-def _keypoints(wish: GenerationRequest, identity: Identity, analyzer: FaceAnalyzer, size: Sequence[int]) -> np.ndarray:
-    width, height = size
-    if wish.keypoints is not None:
-        return np.asarray(wish.keypoints, np.float32)
-    if wish.view is not None:
-        where = {} if wish.view_centre is None else {"centre": wish.view_centre}
-        return view_keypoints(wish.view, (width, height), face_size=wish.view_size, **where)
-    face = identity.face
-    if wish.pose is not None or face is None:
-        pose = open_photo(wish.pose, field="pose")
-        face = pick_face(analyzer.faces(pose, field="pose"), wish.pose_face, field="pose_face")
-    return carry_keypoints(face.keypoints, face.size, (width, height))
+def _left_out(identities: Sequence[Identity]) -> list[str]:
+    """Of the second and later people, what came of photos that were not used; the first's are told by their reports."""
+    return [
+        f"Person {number + 2}: {report.verdict}"
+        for number, identity in enumerate(identities[1:])
+        for report in identity.reports
+        if not report.used
+    ]
 
 
-def _small_face_note(keypoints: np.ndarray, size: Sequence[int]) -> str | None:
-    if frontal_interocular(keypoints) >= SMALL_FACE * min(size):
+def _small_face_note(scene: Scene) -> str | None:
+    smallest = min(frontal_interocular(points) for points in scene.keypoints)
+    if smallest >= SMALL_FACE * min(scene.size):
         return None
-    return "The face will be small in the picture, so little of the likeness fits in. A view or a closer pose helps."
+    return (
+        "The face will be small in the picture, so little of the likeness fits in. "
+        "A view or a closer pose helps, and so does refining small faces."
+    )

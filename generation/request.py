@@ -12,7 +12,11 @@ import numpy as np
 from PIL import Image
 
 from errors import RequestError
-from generation import modes, ranges, sources
+from generation import best, controls, into, modes, people, ranges, sources, strengths
+from generation.best import Candidate
+from generation.colours import Colours
+from generation.controls import Control
+from generation.people import Person, PersonScore
 from generation.schedulers import SCHEDULERS
 from style_presets import NO_STYLE, STYLES, Style
 from template_adapter.template import Template, at_raw_length, checked
@@ -26,6 +30,11 @@ MAX_COUNT = 8
 MAX_STEPS = 200
 MAX_GUIDANCE = 30.0
 MAX_SCALE = 2.0
+
+PICTURES = ("photos", "others", "pose", "controls", "start_picture", "into", "mask")
+"""Fields that hold pictures, which no settings keep."""
+
+UNKEPT = (*PICTURES, "notes")
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,7 @@ class Lora:
 
 @dataclass(frozen=True, eq=False)
 class GenerationRequest:
-    """One wish for pictures of one person. `None` means the profile's default.
+    """One wish for pictures of one person, or of several. `None` means the profile's default.
 
     Attributes:
         photos: pictures of the person, 1 to 16, RGB, upright (see `face.photo.open_photo`); none with `template`.
@@ -49,16 +58,25 @@ class GenerationRequest:
             is mapped by `template_adapter.linear.LinearMap.map_template` first. Without a pose of its own the picture
             takes the view "front".
         face_choices: which face of each photo, 0 = the largest; None or missing = the largest.
+        others: up to three further people, each with own photos.
+        assignment: who stands where, from left to right: 0 the person of `photos`, 1 the first of `others`, ...; as
+            given where it is None.
         pose: a picture whose face gives the pose; without it (and without `view`) the first used photo gives it.
         pose_face: which face of the pose picture, 0 = the largest.
         view: name in `face.keypoints.VIEWS`; excludes `pose`.
         view_size: face height as a fraction of the short side, 0.1 to 1; only with `view`.
         view_centre: x, y of the face in fractions of width and height; only with `view`.
-        keypoints: (5, 2) x, y px in the picture to be made; excludes `pose` and `view`. Written by `to_settings`, so
-            that a picture made after a pose picture can be made again without it.
+        keypoints: (5, 2) x, y px in the picture to be made, of several people (people, 5, 2) from left to right;
+            excludes `pose` and `view`. Written by `to_settings`, so that a picture made after a pose picture can be
+            made again without it.
         style: name in `style_presets.STYLES`.
         identity_net_scale: strength of the IdentityNet (face shape and place), 0 to 2.
         adapter_scale: strength of the face tokens in the UNet (face detail), 0 to 2.
+        strengths: name in `generation.strengths.STRENGTHS`; sets what is left open of the strengths and what follows.
+        adapter_start, adapter_end: the face adapter acts in this part of the run; the whole run by default.
+        guidance_rescale: how far guided predictions are brought back to their usual spread, 0 (off) to 1.
+        face_noise: noise in the face that guidance leads away from, 0 (off) to 1.
+        compare_colours: make the first picture once more without identity, to say whether the person burns it.
         identity_start, identity_end: the IdentityNet acts in this part of the run, fractions with start < end; the
             whole run where neither this nor a mode says otherwise.
         mode: name in `generation.modes.MODES`, or "turbo"; sets what is left open of speed, and its LoRA.
@@ -70,6 +88,15 @@ class GenerationRequest:
         scheduler: name in `generation.schedulers.SCHEDULERS`.
         width, height: px; snapped to the profile's step with a note, refused outside its range.
         count: 1 to 8 pictures.
+        best_of: make so many, up to 32, and keep the `count` with the best likeness and pose; None keeps all.
+        controls: further ControlNets, each with a picture to follow.
+        start_picture: a picture to start from instead of noise, cut to the size to be made; where no pose is asked for,
+            its face gives it. Width and height follow its proportions where neither is given.
+        into: a photo one of whose faces becomes the person's; nothing else in it changes, and it keeps its size.
+        into_face: which face of that photo, 0 = the largest.
+        mask: where `into` or `start_picture` may change, white, of that picture's own size; outside no pixel changes.
+        strength: share of the run that is gone through from such a picture, 0.05 to 1: how much may change.
+        refine: make small faces again at full size: "never", "auto" (those whose likeness asks for it) or "always".
         face_region: keep the IdentityNet to the surroundings of the face.
         loras: LoRAs with weights, applied for this request alone.
         notes: what `resolved` changed, in plain words.
@@ -78,12 +105,14 @@ class GenerationRequest:
     photos: tuple[Image.Image, ...] = ()
     template: Template | None = None
     face_choices: tuple[int | None, ...] = ()
+    others: tuple[Person, ...] = ()
+    assignment: tuple[int, ...] | None = None
     pose: Image.Image | None = None
     pose_face: int | None = None
     view: str | None = None
     view_size: float = 0.5
     view_centre: tuple[float, float] | None = None
-    keypoints: tuple[tuple[float, float], ...] | None = None
+    keypoints: tuple[Any, ...] | None = None
     prompt: str = ""
     negative_prompt: str = ""
     style: str = NO_STYLE
@@ -91,6 +120,12 @@ class GenerationRequest:
     adapter_scale: float | None = None
     identity_start: float | None = None
     identity_end: float | None = None
+    strengths: str | None = None
+    adapter_start: float | None = None
+    adapter_end: float | None = None
+    guidance_rescale: float | None = None
+    face_noise: float | None = None
+    compare_colours: bool = False
     mode: str | None = None
     steps: int | None = None
     guidance: float | None = None
@@ -100,6 +135,14 @@ class GenerationRequest:
     width: int | None = None
     height: int | None = None
     count: int = 1
+    best_of: int | None = None
+    controls: tuple[Control, ...] = ()
+    start_picture: Image.Image | None = None
+    into: Image.Image | None = None
+    into_face: int | None = None
+    mask: Image.Image | None = None
+    strength: float | None = None
+    refine: str = "never"
     face_region: bool = True
     loras: tuple[Lora, ...] = ()
     notes: tuple[str, ...] = ()
@@ -113,6 +156,8 @@ class GenerationRequest:
         Raises:
             RequestError: names the field, what is allowed and what to do. No other error for any input.
         """
+        if self.strengths is not None:
+            self = self._filled(strengths.settings_of(self.strengths))
         if self.mode is not None:
             self = self._in_mode(profile)
         notes: list[str] = []
@@ -127,6 +172,11 @@ class GenerationRequest:
             return otherwise if value is None else value
 
         photos = _pictures(self.photos) if self.template is None else ()
+        together = people.settled(self)
+        together["others"] = tuple(
+            Person(pictures := _pictures(one.photos, "others"), _choices(one.face_choices, len(pictures), "others"))
+            for one in together["others"]
+        )
         prompt = noted(ranges.text("prompt", self.prompt))
         negative_prompt = noted(ranges.text("negative_prompt", self.negative_prompt))
         width, height = _size(self, profile, noted)
@@ -138,6 +188,14 @@ class GenerationRequest:
                 field="identity_start",
                 cure="Give a start that is smaller than the end; to switch the IdentityNet off, set its scale to 0.",
             )
+        adapter_start = ranges.number("adapter_start", default(self.adapter_start, 0.0), 0.0, 1.0)
+        adapter_end = ranges.number("adapter_end", default(self.adapter_end, 1.0), 0.0, 1.0)
+        if adapter_start >= adapter_end:
+            raise RequestError(
+                "adapter_start is not before adapter_end.",
+                field="adapter_start",
+                cure="Give a start that is smaller than the end; to switch the adapter off, set its scale to 0.",
+            )
         guidance = ranges.number("guidance", default(self.guidance, profile.guidance), 0.0, MAX_GUIDANCE)
         if negative_prompt and guidance <= 1.0:
             notes.append("negative_prompt has no effect at a guidance of 1 or below.")
@@ -147,13 +205,16 @@ class GenerationRequest:
             and (self.view_size != GenerationRequest.view_size or self.view_centre is not None)
         ):
             notes.append("view_size and view_centre have no effect without a view.")
+        notes += into.notes(self)
         seed = int(np.random.default_rng().integers(ranges.MAX_SEED + 1)) if self.seed is None else self.seed
         return replace(
             self,
             photos=photos,
             template=None if self.template is None else noted(_template(self)),
             face_choices=_choices(self.face_choices, len(photos)),
+            **together,
             **_pose(self, width, height),
+            **into.settled(self),
             prompt=prompt,
             negative_prompt=negative_prompt,
             style=ranges.one_of("style", self.style, styles),
@@ -165,6 +226,11 @@ class GenerationRequest:
             ),
             identity_start=start,
             identity_end=end,
+            adapter_start=adapter_start,
+            adapter_end=adapter_end,
+            guidance_rescale=ranges.number("guidance_rescale", default(self.guidance_rescale, 0.0), 0.0, 1.0),
+            face_noise=ranges.number("face_noise", default(self.face_noise, 0.0), 0.0, 1.0),
+            compare_colours=ranges.flag("compare_colours", self.compare_colours),
             steps=ranges.whole("steps", default(self.steps, profile.steps), 1, MAX_STEPS),
             guidance=guidance,
             guidance_end=ranges.number("guidance_end", default(self.guidance_end, 1.0), 0.0, 1.0),
@@ -173,6 +239,8 @@ class GenerationRequest:
             width=width,
             height=height,
             count=ranges.whole("count", self.count, 1, MAX_COUNT),
+            **best.settled(self),
+            **controls.settled(self),
             face_region=ranges.flag("face_region", self.face_region),
             loras=_loras(self.loras),
             notes=tuple(notes),
@@ -181,12 +249,14 @@ class GenerationRequest:
     def _in_mode(self, profile: Profile) -> GenerationRequest:
         """What the mode says, where nothing else is said. Settling twice adds the mode's LoRA once."""
         name = modes.settled(self.mode, profile)
-        wanted = modes.settings_of(name, profile)
-        filled = {field: value for field, value in wanted.items() if getattr(self, field) is None}
         lora, loras = modes.MODES[name].lora, self.loras
         if lora is not None and not any(getattr(one, "path", None) == lora.name for one in _listed(loras)):
             loras = (*_listed(loras), Lora(lora.name, modes.MODES[name].lora_weight))
-        return replace(self, mode=name, loras=loras, **filled)
+        return replace(self, mode=name, loras=loras)._filled(modes.settings_of(name, profile))
+
+    def _filled(self, wanted: Mapping[str, Any]) -> GenerationRequest:
+        """The same with these fields where nothing is said."""
+        return replace(self, **{field: value for field, value in wanted.items() if getattr(self, field) is None})
 
     def to_settings(self) -> dict[str, Any]:
         """Everything but pictures, as JSON can hold it. A LoRA file is named by its name alone: a path is private.
@@ -195,7 +265,7 @@ class GenerationRequest:
         """
         settings: dict[str, Any] = {}
         for field in fields(self):
-            if field.name in ("photos", "pose", "notes"):
+            if field.name in UNKEPT:
                 continue
             value = getattr(self, field.name)
             if isinstance(value, Template):
@@ -203,10 +273,14 @@ class GenerationRequest:
             elif field.name == "loras":
                 value = [{"name": _public_name(lora.path), "weight": lora.weight} for lora in value]
             elif field.name == "keypoints" and value is not None:
-                value = [[float(x), float(y)] for x, y in value]
+                value = np.asarray(value, np.float64).tolist()
             elif isinstance(value, tuple):
                 value = list(value)
             settings[field.name] = value
+        if self.controls:
+            settings["followed"] = controls.as_settings(self.controls)
+        if needs := [name for name in ("others", "controls", "start_picture", "into", "mask") if getattr(self, name)]:
+            settings["needs"] = needs
         return settings
 
     @staticmethod
@@ -218,7 +292,7 @@ class GenerationRequest:
         LoRAs of a repository or the registry come back; files cannot: pass `loras=` when `lora_files(settings)` names
         any; nor can a template.
         """
-        known = {field.name for field in fields(GenerationRequest)} - {"photos", "template", "pose", "loras", "notes"}
+        known = {field.name for field in fields(GenerationRequest)} - {*UNKEPT, "template", "loras"}
         values = {name: _tuples(value) for name, value in settings.items() if name in known}
         files = lora_files(settings)
         values["loras"] = tuple(
@@ -232,7 +306,8 @@ class Progress:
     """Where a request stands.
 
     Attributes:
-        phase: "reading" (face analysis), "waiting" (behind other requests), "denoising" or "scoring".
+        phase: "reading" (face analysis), "waiting" (behind other requests), "denoising", "scoring",
+            "refining" or "comparing" (with the picture without identity).
         step, total: of the phase; while waiting, step is the number of requests ahead and total is 0.
         previews: the finished pictures of this request and last, small, the one in the making; empty when there is
             nothing new to show.
@@ -247,18 +322,34 @@ class Progress:
 
 
 @dataclass(frozen=True, eq=False)
+class Before:
+    """A picture as it was before its small faces were made again; identity as in `GeneratedImage`."""
+
+    image: Image.Image
+    identity: float | None
+
+
+@dataclass(frozen=True, eq=False)
 class GeneratedImage:
     """A finished picture.
 
     Attributes:
         identity: cosine of its face to the reference identity, None when no face was found in it.
         keypoint_error: mean distance to the wanted keypoints in inter-ocular distances, None when not measurable.
+        people: of several people, a score for each, from left to right; `identity` is then the lowest of them.
+        colours: strength of the colours beside the same picture without identity; None when it was not asked for.
+        swapped: whether two of them look like each other's reference.
+        before: what it was before small faces were made again, with its identity; None when none was.
     """
 
     image: Image.Image
     seed: int
     identity: float | None = None
     keypoint_error: float | None = None
+    people: tuple[PersonScore, ...] = ()
+    swapped: bool = False
+    colours: Colours | None = None
+    before: Before | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -272,6 +363,8 @@ class GenerationResult:
         references: what each photo gave (the coach's rows).
         landmarks: the landmark picture that steered the pose, RGB.
         notes: what the person who asked should know, in plain words.
+        controls: what each control followed, as its net read it: kind and picture.
+        candidates: of "best of", every picture that was made, kept or not; empty otherwise.
     """
 
     images: tuple[GeneratedImage, ...]
@@ -281,23 +374,25 @@ class GenerationResult:
     references: tuple[PhotoReport, ...]
     landmarks: Image.Image
     notes: tuple[str, ...] = ()
+    controls: tuple[tuple[str, Image.Image], ...] = ()
+    candidates: tuple[Candidate, ...] = ()
 
 
 def _tuples(value: Any) -> Any:
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
-def _pictures(photos: Any) -> tuple[Image.Image, ...]:
+def _pictures(photos: Any, field: str = "photos") -> tuple[Image.Image, ...]:
     if isinstance(photos, Image.Image):
         photos = (photos,)
     if not isinstance(photos, tuple | list) or not 1 <= len(photos) <= MAX_PHOTOS:
         raise RequestError(
-            "photos holds no usable number of pictures.",
-            field="photos",
+            f"{field} holds no usable number of pictures.",
+            field=field,
             cure=f"Give 1 to {MAX_PHOTOS} pictures of the person.",
         )
     if not all(isinstance(photo, Image.Image) for photo in photos):
-        raise RequestError("photos holds something that is no picture.", field="photos", cure="Give opened pictures.")
+        raise RequestError(f"{field} holds something that is no picture.", field=field, cure="Give opened pictures.")
     return tuple(photos)
 
 
@@ -314,27 +409,26 @@ def _template(request: GenerationRequest) -> tuple[Template, str | None]:
     return replace(template, embedding=embedding), note
 
 
-def _choices(choices: Any, photos: int) -> tuple[int | None, ...]:
+def _choices(choices: Any, photos: int, field: str = "face_choices") -> tuple[int | None, ...]:
     if not isinstance(choices, tuple | list) or len(choices) > photos:
         raise RequestError(
-            "face_choices does not fit the photos.", field="face_choices", cure="Give at most one number per photo."
+            "face_choices does not fit the photos.", field=field, cure="Give at most one number per photo."
         )
-    chosen = [None if choice is None else ranges.whole("face_choices", choice, 0, 99) for choice in choices]
+    chosen = [None if choice is None else ranges.whole(field, choice, 0, 99) for choice in choices]
     return tuple(chosen + [None] * (photos - len(chosen)))
 
 
 def _size(request: GenerationRequest, profile: Profile, noted: Any) -> tuple[int, int]:
+    like = profile.size
+    if isinstance(request.start_picture, Image.Image) and request.width is None and request.height is None:
+        like = into.size_like(request.start_picture, profile)
     step = profile.size_step
     longest = 2 * max(profile.size)
     width = noted(
-        ranges.side(
-            "width", profile.size[0] if request.width is None else request.width, profile.min_side, longest, step
-        )
+        ranges.side("width", like[0] if request.width is None else request.width, profile.min_side, longest, step)
     )
     height = noted(
-        ranges.side(
-            "height", profile.size[1] if request.height is None else request.height, profile.min_side, longest, step
-        )
+        ranges.side("height", like[1] if request.height is None else request.height, profile.min_side, longest, step)
     )
     largest = int(2.25 * profile.size[0] * profile.size[1])
     if width * height > largest:
@@ -358,7 +452,8 @@ def _pose(request: GenerationRequest, width: int, height: int) -> dict[str, Any]
         raise RequestError("pose is no picture.", field="pose", cure="Give an opened picture.")
     if request.view is not None:
         ranges.one_of("view", request.view, VIEWS)
-    view = "front" if request.template is not None and not given else request.view
+    of_its_own = given or request.start_picture is not None
+    view = "front" if request.template is not None and not of_its_own else request.view
     centre = request.view_centre
     if centre is not None:
         if not isinstance(centre, tuple | list) or len(centre) != 2:
@@ -372,8 +467,22 @@ def _pose(request: GenerationRequest, width: int, height: int) -> dict[str, Any]
         "view": view,
         "view_size": ranges.number("view_size", request.view_size, 0.1, 1.0),
         "view_centre": centre,
-        "keypoints": None if request.keypoints is None else _keypoints(request.keypoints, width, height),
+        "keypoints": None if request.keypoints is None else _faces(request, width, height),
     }
+
+
+def _faces(request: GenerationRequest, width: int, height: int) -> tuple[Any, ...]:
+    faces = request.keypoints.tolist() if isinstance(request.keypoints, np.ndarray) else request.keypoints
+    count = len(request.others) + 1
+    if count == 1:
+        return _keypoints(faces, width, height)
+    if not isinstance(faces, tuple | list) or len(faces) != count:
+        raise RequestError(
+            "keypoints does not fit the number of people.",
+            field="keypoints",
+            cure=f"Give five points for each of the {count} people, from left to right.",
+        )
+    return tuple(_keypoints(face, width, height) for face in faces)
 
 
 def _keypoints(points: Any, width: int, height: int) -> tuple[tuple[float, float], ...]:

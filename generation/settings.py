@@ -33,6 +33,8 @@ class Settings:
         offline: never reach for the network; also set by HF_HUB_OFFLINE.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         dtype: "auto", "float32", "float16", "bfloat16".
+        base: `.safetensors` file or `owner/repository` of an SDXL checkpoint in the place of the profile's base.
+        vae: "own" for the decoder of that base, `owner/repository` for another; None for the profile's.
         styles: JSON file with further style presets.
     """
 
@@ -45,6 +47,8 @@ class Settings:
     offline: bool = False
     device: str = "auto"
     dtype: str = "auto"
+    base: str | None = None
+    vae: str | None = None
     styles: Path | None = None
 
     @classmethod
@@ -116,5 +120,7 @@ _READERS = {
     "offline": _switch,
     "device": _text,
     "dtype": _text,
+    "base": _text,
+    "vae": _text,
     "styles": _path,
 }

@@ -12,6 +12,8 @@ from diffusers.models.attention_processor import IPAdapterAttnProcessor2_0
 from diffusers.models.embeddings import IPAdapterPlusImageProjection, MultiIPAdapterImageProjection
 from PIL import Image
 
+from errors import RequestError
+
 
 class FaceRegion:
     """Where in the picture the face may act: one mask, fitted to every map that asks.
@@ -21,38 +23,56 @@ class FaceRegion:
     call and fits maps of any size.
 
     Args:
-        mask: the whole picture at any resolution, 0 where the face may not act. PIL picture; array (h, w) or
-            (h, w, 3), uint8 or float in 0..1; tensor (h, w), (1, h, w) or (1, 1, h, w) in 0..1. Of a picture with
-            channels the first counts.
+        masks: one for each person: the whole picture at any resolution, 0 where that face may not act. PIL picture;
+            array (h, w) or (h, w, 3); tensor (h, w), (1, h, w) or (1, 1, h, w). Whole numbers go from 0 to 255,
+            fractions from 0 to 1. Of a picture with channels the first counts.
+
+    Raises RequestError for anything else.
     """
 
     latent_size: tuple[int, int]  # (height, width) of the latents, told by the pipeline once it knows
 
-    def __init__(self, mask: Image.Image | np.ndarray | torch.Tensor) -> None:
-        if isinstance(mask, Image.Image):
-            mask = np.asarray(mask.convert("RGB"))
-        if isinstance(mask, np.ndarray):
-            whole = 255 if mask.dtype == np.uint8 else 1
-            mask = torch.tensor(mask[..., 0] if mask.ndim == 3 else mask, dtype=torch.float32) / whole
-        self._mask = mask.reshape(1, 1, *mask.shape[-2:])
+    def __init__(self, *masks: Image.Image | np.ndarray | torch.Tensor) -> None:
+        self._masks = [_as_tensor(mask) for mask in masks]
         self._fitted: dict[tuple[int, ...], torch.Tensor] = {}
 
-    def over_map(self, features: torch.Tensor) -> torch.Tensor:
+    @property
+    def people(self) -> int:
+        return len(self._masks)
+
+    def over_map(self, features: torch.Tensor, person: int = 0) -> torch.Tensor:
         """Mask (1, 1, height, width) for features (rows, channels, height, width)."""
-        size = tuple(features.shape[-2:])
+        size = (person, *features.shape[-2:])
         if size not in self._fitted:
-            self._fitted[size] = F.interpolate(self._mask.to(features), size, mode="bilinear")
+            self._fitted[size] = F.interpolate(self._masks[person].to(features), size[1:], mode="bilinear")
         return self._fitted[size]
 
-    def over_queries(self, queries: torch.Tensor) -> torch.Tensor:
+    def over_queries(self, queries: torch.Tensor, person: int = 0) -> torch.Tensor:
         """Mask (1, length, 1) for queries (rows, length, channels): the latents, halved some times, row by row."""
         length = queries.shape[1]
-        if (length,) not in self._fitted:
+        if (person, length) not in self._fitted:
             height, width = self.latent_size
             while height * width > length:
                 height, width = -(-height // 2), -(-width // 2)
-            self._fitted[(length,)] = F.interpolate(self._mask.to(queries), (height, width)).reshape(1, length, 1)
-        return self._fitted[(length,)]
+            fitted = F.interpolate(self._masks[person].to(queries), (height, width))
+            self._fitted[(person, length)] = fitted.reshape(1, length, 1)
+        return self._fitted[(person, length)]
+
+
+def _as_tensor(mask: Image.Image | np.ndarray | torch.Tensor) -> torch.Tensor:
+    """(1, 1, h, w) float32 in 0..1. Raises RequestError for what is no mask."""
+    cure = "Give a picture, or an array or a tensor of whole numbers 0..255, of fractions 0..1, or of booleans."
+    if isinstance(mask, Image.Image):
+        mask = np.asarray(mask.convert("RGB"))
+    if isinstance(mask, np.ndarray) and mask.dtype.kind in "buif":
+        mask = torch.from_numpy(np.array(mask[..., 0] if mask.ndim == 3 else mask))
+    if not isinstance(mask, torch.Tensor) or mask.ndim < 2:
+        raise RequestError("The mask of the face is no mask.", field="control_mask", cure=cure)
+    whole = mask.dtype is not torch.bool and not mask.dtype.is_floating_point
+    values = mask.float() / 255 if whole else mask.float()
+    if mask.numel() == 0 or not bool(((values >= 0) & (values <= 1)).all()):
+        raise RequestError("The mask of the face has values outside of its range.", field="control_mask", cure=cure)
+    return values.reshape(1, 1, *values.shape[-2:])
 
 
 class FaceProjection(MultiIPAdapterImageProjection):
@@ -89,11 +109,10 @@ class AddedFaceAttention(IPAdapterAttnProcessor2_0):
         Args:
             attn: the diffusers Attention whose processor this is.
             hidden_states: (rows, queries, channels).
-            encoder_hidden_states: text (rows, 77, dim) and one item of face tokens (rows, tokens, dim).
-            ip_adapter_masks: the region the face may act in.
+            encoder_hidden_states: text (rows, 77, dim) and one item of face tokens (rows, tokens, dim) a person.
+            ip_adapter_masks: the region each face may act in; None for everywhere.
         """
-        text, (face,) = encoder_hidden_states
-        face = face[-len(hidden_states) :]  # once guidance has ended, the conditional rows, which are the last, remain
+        text, faces = encoder_hidden_states
         if attention_mask is not None:
             per_head = attn.prepare_attention_mask(attention_mask, text.shape[1], len(text))
             attention_mask = per_head.unflatten(0, (len(text), attn.heads))
@@ -104,10 +123,11 @@ class AddedFaceAttention(IPAdapterAttnProcessor2_0):
 
         queries = attn.to_q(hidden_states)
         seen = look(attn.to_k(text), attn.to_v(text), attention_mask)
-        if self.scale[0] != 0:
+        for person, tokens in enumerate(faces if self.scale[0] != 0 else ()):
+            face = tokens[-len(hidden_states) :]  # once guidance has ended, the conditional rows, the last, remain
             likeness = look(self.to_k_ip[0](face), self.to_v_ip[0](face))
             if ip_adapter_masks is not None:
-                likeness = likeness * ip_adapter_masks.over_queries(likeness)
+                likeness = likeness * ip_adapter_masks.over_queries(likeness, person)
             seen = seen + self.scale[0] * likeness
         return attn.to_out[1](attn.to_out[0](seen))
 

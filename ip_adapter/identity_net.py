@@ -6,6 +6,7 @@ tokens, not the text, say whose it is.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -23,7 +24,7 @@ class IdentityNet(ControlNetModel):
     never part of the state dict: `show` before it, `clear` after it.
     """
 
-    face_tokens: torch.Tensor | None = None
+    face_tokens: Sequence[torch.Tensor] = ()
     region: FaceRegion | None = None
 
     @classmethod
@@ -45,17 +46,19 @@ class IdentityNet(ControlNetModel):
         vars(net).update(vars(controlnet))
         return net
 
-    def show(self, face_tokens: torch.Tensor, region: FaceRegion | None = None) -> None:
+    def show(self, face_tokens: torch.Tensor | Sequence[torch.Tensor], region: FaceRegion | None = None) -> None:
         """Remember whom to draw.
 
         Args:
-            face_tokens: (rows, tokens, cross_attention_dim), the unconditional rows first when there are any.
-            region: where residuals act; None for everywhere.
+            face_tokens: (rows, tokens, cross_attention_dim) of a person, or of each of several; the unconditional rows
+                first when there are any.
+            region: where the residuals of each person act; None for everywhere, for one person alone.
         """
-        self.face_tokens, self.region = face_tokens, region
+        self.face_tokens = (face_tokens,) if isinstance(face_tokens, torch.Tensor) else tuple(face_tokens)
+        self.region = region
 
     def clear(self) -> None:
-        self.face_tokens = self.region = None
+        self.face_tokens, self.region = (), None
 
     def forward(
         self,
@@ -68,7 +71,7 @@ class IdentityNet(ControlNetModel):
         return_dict: bool = True,
         **conditions: Any,
     ) -> Any:
-        """One step: residuals for the UNet's skip connections and its middle block.
+        """One step: residuals for the UNet's skip connections and its middle block, of several people their sum.
 
         Args:
             sample: (rows, channels, height, width) latents.
@@ -82,18 +85,37 @@ class IdentityNet(ControlNetModel):
         """
         if conditioning_scale == 0:
             down, mid = self._nothing(sample)
-        elif self.face_tokens is None:
+        elif not self.face_tokens:
             raise InstantIDError("IdentityNet was shown no face.", field="image_embeds", cure="Call show() first.")
         else:
-            # In guess mode the sample is the conditional half alone, and its tokens are the last ones.
-            tokens = self.face_tokens[-len(sample) :]
-            down, mid = super().forward(
-                sample, timestep, tokens, controlnet_cond, conditioning_scale, return_dict=False, **conditions
-            )
-            if self.region is not None:
-                down = [residual * self.region.over_map(residual) for residual in down]
-                mid = mid * self.region.over_map(mid)
+            everybody = [
+                self._residuals(person, sample, timestep, controlnet_cond, conditioning_scale, conditions)
+                for person in range(len(self.face_tokens))
+            ]
+            down = [sum(parts[1:], parts[0]) for parts in zip(*(skips for skips, _ in everybody), strict=True)]
+            mid = sum((middle for _, middle in everybody[1:]), everybody[0][1])
         return ControlNetOutput(cast(Any, tuple(down)), mid) if return_dict else (down, mid)
+
+    def _residuals(
+        self,
+        person: int,
+        sample: torch.Tensor,
+        timestep: torch.Tensor | float,
+        controlnet_cond: Any,
+        conditioning_scale: float,
+        conditions: dict[str, Any],
+    ) -> tuple[list[torch.Tensor], torch.Tensor]:
+        # In guess mode the sample is the conditional half alone, and its tokens are the last ones.
+        tokens = self.face_tokens[person][-len(sample) :]
+        down, mid = super().forward(
+            sample, timestep, tokens, controlnet_cond, conditioning_scale, return_dict=False, **conditions
+        )
+        if self.region is None:
+            return list(down), mid
+        return (
+            [residual * self.region.over_map(residual, person) for residual in down],
+            mid * self.region.over_map(mid, person),
+        )
 
     def _nothing(self, sample: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
         rows, _, height, width = sample.shape

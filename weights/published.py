@@ -145,7 +145,7 @@ SDXL_BASE = Weight(
 )
 
 
-def _sdxl_layout(variant: str | None) -> tuple[File, ...]:
+def sdxl_layout(variant: str | None) -> tuple[File, ...]:
     """The files of an SDXL repository in diffusers' layout, nothing known of their bytes."""
     dot = f".{variant}" if variant else ""
     required = [
@@ -172,11 +172,21 @@ _TOKENIZER_EXTRAS = ("special_tokens_map.json", "tokenizer_config.json")
 _SDXL_HALF = 6_939_000_000
 """Bytes of SDXL's four networks at half precision, rounded: the architecture fixes them within a megabyte."""
 
+SDXL_LAYOUT = Weight(
+    name="sdxl-layout",
+    repo=SDXL_BASE.repo,
+    revision=SDXL_BASE.revision,
+    files=tuple(file for file in SDXL_BASE.files if not file.path.endswith(".safetensors")),
+    licence=_RAIL,
+    licence_note=_RAIL_NOTE,
+    purpose="configuration and tokenizers for a checkpoint in a single file",
+)
+
 YAMERMIX = Weight(
     name="YamerMIX_v8",
     repo="wangqixun/YamerMIX_v8",
     revision=None,
-    files=_sdxl_layout(None),
+    files=sdxl_layout(None),
     licence="unverified",
     licence_note="No licence was found for this repository; ask its author before commercial use.",
     purpose="the base of InstantID's own demo: bold, illustrative, good at many styles",
@@ -187,7 +197,7 @@ REALVISXL = Weight(
     name="RealVisXL_V5.0",
     repo="SG161222/RealVisXL_V5.0",
     revision="ac93e0dda1f6d448cae19bbfab8c5e720a5e48bc",
-    files=_sdxl_layout("fp16"),
+    files=sdxl_layout("fp16"),
     licence=_RAIL,
     licence_note=_RAIL_NOTE,
     purpose="photographic skin and light",
@@ -337,6 +347,61 @@ TCD_LORA = Weight(
     about=394_000_000,
 )
 
+_ASK = "No licence was verified for this repository; read its model card before commercial use."
+
+
+def _control_net(name: str, repo: str, purpose: str) -> Weight:
+    return Weight(
+        name=name,
+        repo=repo,
+        revision=None,
+        files=(File("config.json"), File("diffusion_pytorch_model.safetensors")),
+        licence="unverified",
+        licence_note=_ASK,
+        purpose=purpose,
+        about=2_502_000_000,
+    )
+
+
+CONTROL_POSE = _control_net("control-pose-sdxl", "xinsir/controlnet-openpose-sdxl-1.0", "poses to follow")
+CONTROL_CANNY = _control_net("control-canny-sdxl", "xinsir/controlnet-canny-sdxl-1.0", "edges to follow")
+CONTROL_DEPTH = _control_net("control-depth-sdxl", "xinsir/controlnet-depth-sdxl-1.0", "depth to follow")
+
+_TRANSFORMERS = (File("config.json"), File("preprocessor_config.json"), File("model.safetensors"))
+
+DEPTH_ANYTHING = Weight(
+    name="depth-anything-v2-small",
+    repo="depth-anything/Depth-Anything-V2-Small-hf",
+    revision=None,
+    files=_TRANSFORMERS,
+    licence="Apache-2.0",
+    licence_note="The larger ones of the family are for non-commercial use alone.",
+    purpose="sees the depth of a picture",
+    about=99_000_000,
+)
+
+VITPOSE = Weight(
+    name="vitpose-base-simple",
+    repo="usyd-community/vitpose-base-simple",
+    revision=None,
+    files=_TRANSFORMERS,
+    licence="unverified",
+    licence_note=_ASK,
+    purpose="sees the joints of a person",
+    about=343_000_000,
+)
+
+PERSON_DETECTOR = Weight(
+    name="rtdetr-r18vd",
+    repo="PekingU/rtdetr_r18vd",
+    revision=None,
+    files=_TRANSFORMERS,
+    licence="unverified",
+    licence_note=_ASK,
+    purpose="finds people in a picture",
+    about=81_000_000,
+)
+
 MINIATURE = Weight(
     name="miniature",
     repo="",
@@ -355,6 +420,7 @@ WEIGHTS: dict[str, Weight] = {
         INSTANTID,
         ANTELOPEV2,
         SDXL_BASE,
+        SDXL_LAYOUT,
         YAMERMIX,
         REALVISXL,
         VAE_FP16_FIX,
@@ -362,6 +428,12 @@ WEIGHTS: dict[str, Weight] = {
         LIGHTNING_LORA,
         HYPER_SD_LORA,
         TCD_LORA,
+        CONTROL_POSE,
+        CONTROL_CANNY,
+        CONTROL_DEPTH,
+        DEPTH_ANYTHING,
+        VITPOSE,
+        PERSON_DETECTOR,
         BUFFALO_L,
         CLIP,
     )

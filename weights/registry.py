@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from weights.published import (
     ANTELOPEV2,
     ASSETS,
     BUFFALO_L,
     CLIP,
+    CONTROL_CANNY,
+    CONTROL_DEPTH,
+    CONTROL_POSE,
     HYPER_SD_LORA,
     INSTANTID,
     LCM_LORA,
@@ -54,8 +58,11 @@ class Profile:
         drawn: people come out as drawings, which the interfaces say.
         det_size: side in pixels of the square that the face detector sees.
         keypoint_base_side: side of the picture at which the official keypoint drawing has its official thickness.
+        checkpoint: file with the base's networks, in the original layout; `base` then has configuration and tokenizers.
         turbo: the fastest mode, by its name in generation/modes.py.
         neutral: folder of a face pack whose recogniser judges pictures and never conditions them; optional like extras.
+        refine_below: likeness under which a small face is worth making again.
+        controls: further ControlNets as (kind in generation/controls.py, folder), fetched at first use.
         extras: optional weights that go with this profile.
     """
 
@@ -79,8 +86,11 @@ class Profile:
     drawn: bool = False
     det_size: int = 640
     keypoint_base_side: int = 1024
+    checkpoint: Path | None = None
     turbo: str = "few-steps"
     neutral: Part | None = None
+    refine_below: float = 0.5
+    controls: tuple[tuple[str, Part], ...] = ()
     extras: tuple[Weight, ...] = ()
 
     @property
@@ -123,6 +133,7 @@ def _sdxl(name: str, title: str, base: Weight, guidance: float) -> Profile:
         turbo="lcm",
         extras=(LCM_LORA, LIGHTNING_LORA, HYPER_SD_LORA, TCD_LORA, BUFFALO_L, CLIP),
         neutral=Part(BUFFALO_L, "models/buffalo_l"),
+        controls=(("pose", Part(CONTROL_POSE)), ("canny", Part(CONTROL_CANNY)), ("depth", Part(CONTROL_DEPTH))),
     )
 
 
@@ -149,6 +160,8 @@ PROFILES: dict[str, Profile] = {
             det_size=192,
             keypoint_base_side=128,
             neutral=Part(MINIATURE, "face_other"),
+            refine_below=0.35,
+            controls=(("canny", Part(MINIATURE, "controls/canny")), ("depth", Part(MINIATURE, "controls/depth"))),
         ),
         _sdxl("sdxl", "SDXL base 1.0", SDXL_BASE, 5.0),
         _sdxl("yamermix", "YamerMIX v8 (InstantID's own demo)", YAMERMIX, 4.0),

@@ -106,3 +106,25 @@ def test_a_file_that_does_not_fit_is_refused_and_leaves_no_trace(engine, photo, 
         assert told.value.field == "loras"
         assert str(tmp_path) not in str(told.value)
         assert np.array_equal(pixels(engine, photo)[0], plain), path
+
+
+def test_a_lora_for_another_base_is_refused_by_name(engine, photo, tmp_path):
+    layer = "unet.down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k"
+    path = tmp_path / "old.safetensors"
+    save_file({f"{layer}.lora_A.weight": torch.ones(2, 768), f"{layer}.lora_B.weight": torch.ones(32, 2)}, path)
+    plain, _ = pixels(engine, photo)
+    with pytest.raises(RequestError) as told:
+        pixels(engine, photo, loras=(Lora(str(path)),))
+    assert "Stable Diffusion 1.5" in told.value.message
+    assert np.array_equal(pixels(engine, photo)[0], plain)
+
+
+def test_a_lora_for_a_text_encoder_leaves_no_trace(engine, photo, tmp_path):
+    encoder = engine._pipeline.text_encoder
+    layers = [name for name, _ in encoder.named_modules() if name.endswith(("q_proj", "fc1"))]
+    path = save(tmp_path / "words.safetensors", layers, encoder, prefix="text_encoder.")
+    plain, _ = pixels(engine, photo, prompt="a cook")
+    with_it, notes = pixels(engine, photo, prompt="a cook", loras=(Lora(path),))
+    assert notes == ()
+    assert not np.array_equal(with_it, plain)
+    assert np.array_equal(pixels(engine, photo, prompt="a cook")[0], plain)

@@ -1,0 +1,158 @@
+"""Where the faces go in the picture to be made, and what it starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from errors import RequestError
+from face.analyzer import pick_face
+from face.keypoints import carry_keypoints
+from face.photo import open_photo
+from face.views import view_keypoints
+from generation.canvas import Canvas, Frame
+from generation.crops import Crop, around_face, covering, face_mask
+from generation.into import as_mask, square
+from generation.people import FRONT, places_of, side_by_side
+
+if TYPE_CHECKING:
+    from face.analyzer import FaceAnalyzer
+    from face.references import Identity
+    from generation.request import GenerationRequest
+    from weights.registry import Profile
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """The ground of a picture.
+
+    Attributes:
+        size: (width, height) px to be made.
+        keypoints: (people, 5, 2) float32 x, y px wanted in it.
+        canvas: what it starts from, None for noise.
+        frame: where it goes when it is part of a larger picture.
+    """
+
+    size: tuple[int, int]
+    keypoints: np.ndarray
+    canvas: Canvas | None = None
+    frame: Frame | None = None
+
+
+def scene_of(
+    wish: GenerationRequest, identities: Sequence[Identity], analyzer: FaceAnalyzer, profile: Profile
+) -> Scene:
+    """The scene of a settled request.
+
+    Raises RequestError, PhotoError, NoFaceFound.
+    """
+    size = (_known(wish.width), _known(wish.height))
+    if wish.into is not None:
+        return _into_photo(wish, open_photo(wish.into, field="into"), analyzer, square(profile))
+    if wish.start_picture is None:
+        return Scene(size, _keypoints(wish, identities, analyzer, size))
+    ground = open_photo(wish.start_picture, field="start_picture")
+    crop = covering(ground.size, size)
+    picture = crop.cut(ground)
+    keypoints = _keypoints(wish, identities, analyzer, size, picture)
+    strength = _known(wish.strength)
+    if wish.mask is None:
+        return Scene(size, keypoints, Canvas(picture, strength))
+    mask = crop.mask_cut(as_mask(wish.mask))
+    if not mask.any():
+        raise RequestError(
+            "The mask lies off the part of the picture that is made.",
+            field="mask",
+            cure="Give width and height in the picture's proportions, or paint nearer to its middle.",
+        )
+    return Scene(size, keypoints, Canvas(picture, strength, mask), Frame(picture, _all_of(size), mask, 1 - mask))
+
+
+def face_scene(
+    picture: Image.Image,
+    keypoints: np.ndarray,
+    size: tuple[int, int],
+    strength: float,
+    mask: np.ndarray | None = None,
+) -> Scene:
+    """One face of a picture to be made anew, upright and at full size.
+
+    Args:
+        picture: RGB.
+        keypoints: (5, 2) px of the picture.
+        size: (width, height) of the crop.
+        mask: (height, width) of the picture in 0..1, where it may change; None for the face and its hair.
+
+    Raises RequestError for a mask that has nothing of the crop.
+    """
+    crop = around_face(keypoints, size)
+    wanted = crop.carry(keypoints)
+    inside = face_mask(wanted, size)
+    if mask is not None:
+        inside = crop.mask_cut(mask)
+        inside[[0, -1], :] = 0
+        inside[:, [0, -1]] = 0
+        if not inside.any():
+            raise RequestError(
+                "The mask lies off the face.", field="mask", cure="Paint over the face, or leave the mask out."
+            )
+    outside = crop.mask_back(inside, picture.size)
+    return Scene(
+        size,
+        wanted[None],
+        Canvas(crop.cut(picture), strength, inside),
+        Frame(picture, crop, outside if mask is None else np.minimum(outside, mask), 1 - inside),
+    )
+
+
+def _into_photo(wish: GenerationRequest, photo: Image.Image, analyzer: FaceAnalyzer, size: tuple[int, int]) -> Scene:
+    face = pick_face(analyzer.faces(photo, field="into"), wish.into_face, field="into_face")
+    mask = None if wish.mask is None else as_mask(wish.mask)
+    return face_scene(photo, face.keypoints, size, _known(wish.strength), mask)
+
+
+def _keypoints(
+    wish: GenerationRequest,
+    identities: Sequence[Identity],
+    analyzer: FaceAnalyzer,
+    size: tuple[int, int],
+    ground: Image.Image | None = None,
+) -> np.ndarray:
+    """(people, 5, 2): as asked for, else those of the picture to start from, else of the reference or side by side."""
+    count = len(identities)
+    if wish.keypoints is not None:
+        return np.asarray(wish.keypoints, np.float32).reshape(count, 5, 2)
+    found = []
+    if wish.pose is not None:
+        pose = open_photo(wish.pose, field="pose")
+        found = analyzer.faces(pose, field="pose")
+        if count == 1:
+            found = [pick_face(found, wish.pose_face, field="pose_face")]
+    elif wish.view is None and ground is not None:
+        found = analyzer.find(ground)
+    if wish.pose is not None or len(found) >= count:
+        return places_of(found, count, size, "pose")
+    if count > 1:
+        height = 0.5 if wish.view_centre is None else wish.view_centre[1]
+        return side_by_side(count, size, wish.view, wish.view_size, height)
+    if wish.view is not None:
+        where = {} if wish.view_centre is None else {"centre": wish.view_centre}
+        return view_keypoints(wish.view, size, face_size=wish.view_size, **where)[None]
+    face = identities[0].face
+    if face is None:  # known by a template alone
+        return view_keypoints(FRONT, size, face_size=wish.view_size)[None]
+    return carry_keypoints(face.keypoints, face.size, size)[None]
+
+
+def _all_of(size: tuple[int, int]) -> Crop:
+    return Crop(np.eye(2, 3), size)
+
+
+def _known(value: Any) -> Any:
+    if value is None:
+        raise RequestError("The request is not settled yet.", field="width", cure="Resolve the request first.")
+    return value

@@ -1,0 +1,159 @@
+"""A base of one's own: SDXL is taken, everything else is named for what it is."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from errors import RequestError, WeightsMissing
+from generation.bases import with_base
+from generation.checkpoints import check_sdxl, kind_of, lora_base
+from generation.loading import fingerprint
+from weights.published import SDXL_LAYOUT, VAE_FP16_FIX, sdxl_layout
+from weights.registry import PROFILES
+from weights.store import Store
+
+UNET = "model.diffusion_model."
+CROSS = f"{UNET}input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight"
+FILES = {
+    "sdxl": {CROSS: (4, 2048), f"{UNET}input_blocks.0.0.weight": (4, 4, 3, 3), "conditioner.embedders.1.x": (1,)},
+    "inpainting": {CROSS: (4, 2048), f"{UNET}input_blocks.0.0.weight": (4, 9, 3, 3), "conditioner.embedders.0.x": (1,)},
+    "refiner": {CROSS: (4, 1280), "conditioner.embedders.0.x": (1,)},
+    "sd1": {f"{UNET}input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": (4, 768)},
+    "sd2": {f"{UNET}input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": (4, 1024)},
+    "sd3": {f"{UNET}joint_blocks.0.x": (1,)},
+    "flux": {"double_blocks.0.img_attn.qkv.weight": (4, 4)},
+    "lora": {"lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k.lora_down.weight": (4, 8)},
+    "controlnet": {"controlnet_cond_embedding.conv_in.weight": (4, 3)},
+    "adapter": {"image_proj.latents": (1, 16, 8)},
+    "vae": {"decoder.up.0.block.0.conv1.weight": (4, 4)},
+    "unet": {CROSS: (4, 2048)},
+    "unknown": {"weight": (2,)},
+}
+
+
+def save(path, shapes):
+    save_file({name: torch.zeros(shape) for name, shape in shapes.items()}, path)
+    return path
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_every_kind_of_file_is_known_for_what_it_is(kind, tmp_path):
+    assert kind_of(FILES[kind]) == kind
+    path = save(tmp_path / "mine.safetensors", FILES[kind])
+    if kind == "sdxl":
+        check_sdxl(path)
+        return
+    with pytest.raises(RequestError) as told:
+        check_sdxl(path)
+    assert told.value.field == "base"
+    assert "mine.safetensors" in told.value.message
+    assert str(tmp_path) not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "word"),
+    [
+        ("mine.ckpt", b"PK\x03\x04" + b"\0" * 50, "pickle"),
+        ("mine.safetensors", b"\x80\x04K\x01.", "pickle"),
+        ("mine.safetensors", b"", "no safetensors"),
+        ("mine.safetensors", b"\xff" * 40, "no safetensors"),
+        ("mine.safetensors", b"\x05\0\0\0\0\0\0\0[1,2]", "no safetensors"),
+        ("mine.txt", b"hello, world", "no safetensors"),
+    ],
+)
+def test_what_is_no_table_of_tensors_is_refused_unopened(name, content, word, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(RequestError) as told:
+        check_sdxl(tmp_path / name)
+    assert word in told.value.message
+    assert told.value.cure
+
+
+def test_a_file_takes_the_place_of_the_base(tmp_path):
+    path = save(tmp_path / "mine.safetensors", FILES["sdxl"])
+    profile = with_base(PROFILES["realvisxl"], str(path), "own", Store(tmp_path, offline=True))
+    assert profile.checkpoint == path
+    assert profile.name == "mine"
+    assert profile.base.weight is SDXL_LAYOUT
+    assert profile.vae is None
+    assert profile.identity_net == PROFILES["realvisxl"].identity_net
+    assert not any(file.path.endswith(".safetensors") for file in SDXL_LAYOUT.files)
+    assert len(fingerprint(profile, Store(tmp_path))["mine"]) == 12
+
+
+def test_a_base_beside_the_miniature_means_the_photographic_weights(tmp_path):
+    path = save(tmp_path / "mine.safetensors", FILES["sdxl"])
+    profile = with_base(PROFILES["miniature"], str(path), None, Store(tmp_path, offline=True))
+    assert profile.identity_net == PROFILES["sdxl"].identity_net
+    assert profile.vae == PROFILES["sdxl"].vae
+    assert profile.vae.weight is VAE_FP16_FIX
+
+
+def repository(models_dir, pipeline="StableDiffusionXLPipeline", width=2048, channels=4):
+    """A repository as the models directory keeps it, with empty weights."""
+    home = models_dir / "hub" / "owner" / "base"
+    for file in sdxl_layout("fp16"):
+        (home / file.path).parent.mkdir(parents=True, exist_ok=True)
+        (home / file.path).write_text("{}")
+    (home / "model_index.json").write_text(json.dumps({"_class_name": pipeline}))
+    (home / "unet" / "config.json").write_text(json.dumps({"cross_attention_dim": width, "in_channels": channels}))
+
+
+def test_a_repository_takes_the_place_of_the_base(tmp_path):
+    repository(tmp_path)
+    profile = with_base(PROFILES["sdxl"], "owner/base", None, Store(tmp_path, offline=True))
+    assert (profile.name, profile.base.weight.repo, profile.base.weight.variant) == ("base", "owner/base", "fp16")
+
+
+@pytest.mark.parametrize(
+    ("about", "word"),
+    [
+        ({"pipeline": "StableDiffusionPipeline"}, "1.5"),
+        ({"pipeline": "FluxPipeline"}, "FLUX"),
+        ({"pipeline": "KolorsPipeline"}, "another family"),
+        ({"width": 1280}, "refiner"),
+        ({"channels": 9}, "inpainting"),
+    ],
+)
+def test_a_repository_of_another_family_is_refused(tmp_path, about, word):
+    repository(tmp_path, **about)
+    with pytest.raises(RequestError) as told:
+        with_base(PROFILES["sdxl"], "owner/base", None, Store(tmp_path, offline=True))
+    assert told.value.field == "base"
+    assert word in told.value.message
+
+
+def test_a_repository_that_is_not_here_is_told(tmp_path):
+    with pytest.raises(WeightsMissing) as told:
+        with_base(PROFILES["sdxl"], "owner/nothing", None, Store(tmp_path, offline=True))
+    assert told.value.field == "base"
+
+
+@pytest.mark.parametrize(
+    ("profile", "base", "vae", "field"),
+    [
+        ("sdxl", "../somewhere/else", None, "base"),
+        ("sdxl", "mine.safetensors", None, "base"),
+        ("sdxl", None, "no such", "vae"),
+        ("miniature", None, "own", "vae"),
+    ],
+)
+def test_a_name_without_meaning_is_refused(tmp_path, profile, base, vae, field):
+    with pytest.raises(RequestError) as told:
+        with_base(PROFILES[profile], base, vae, Store(tmp_path, offline=True))
+    assert told.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("shapes", "base"),
+    [
+        ({"unet.down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k.lora_A.weight": (4, 2048)}, "SDXL"),
+        ({"lora_unet_down_blocks_0_attentions_0_attn2_to_v.lora_down.weight": (4, 768)}, "Stable Diffusion 1.5"),
+        ({"transformer.single_transformer_blocks.0.attn.to_q.lora_A.weight": (4, 8)}, "FLUX"),
+        ({"unet.mid_block.attentions.0.proj_in.lora_A.weight": (4, 64)}, None),
+    ],
+)
+def test_a_lora_says_what_base_it_is_for(shapes, base):
+    assert lora_base(shapes) == base

@@ -1,0 +1,164 @@
+"""A picture to start from, a photo to put the person into, small faces made again: what may change and what not."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from errors import NoFaceFound, RequestError
+from generation.request import GenerationRequest
+from weights.registry import PROFILES
+
+
+def run(engine, photo, **wish):
+    *_, result = engine.generate(GenerationRequest(photos=(photo,), seed=1, **wish))
+    return result
+
+
+def pixels(result):
+    return np.int16(result.images[0].image)
+
+
+@pytest.fixture
+def scene(engine, monkeypatch):
+    """A picture of 120 x 100 px with a small face on the right."""
+    find = engine.analyzer.find
+
+    def smaller(image):
+        if image.size != (120, 100):
+            return find(image)
+        (face,) = find(image)
+        shift = np.float32((70, 40))
+        return [replace(face, keypoints=face.keypoints / 4 + shift, box=face.box / 4 + np.tile(shift, 2))]
+
+    monkeypatch.setattr(engine.analyzer, "find", smaller)
+    return Image.fromarray(np.random.default_rng(3).integers(0, 256, (100, 120, 3), np.uint8))
+
+
+def ring(size, box):
+    mask = Image.new("L", size)
+    mask.paste(255, box)
+    return mask
+
+
+def test_outside_of_the_face_no_pixel_of_the_photo_changes(engine, photo, scene):
+    result = run(engine, photo, into=scene)
+    mask = engine.prepare(GenerationRequest(photos=(photo,), seed=1, into=scene)).scene.frame.mask
+    made, before = pixels(result), np.int16(scene)
+    assert result.images[0].image.size == scene.size
+    assert np.array_equal(made[mask == 0], before[mask == 0])
+    assert np.abs(made - before)[mask > 0.9].mean() > 5
+    assert (mask == 0).mean() > 0.2
+
+
+def test_a_mask_of_ones_own_is_a_limit_too(engine, photo, scene):
+    mask = ring(scene.size, (80, 45, 95, 60))
+    made = pixels(run(engine, photo, into=scene, mask=mask))
+    outside = np.asarray(mask) == 0
+    assert np.array_equal(made[outside], np.int16(scene)[outside])
+    assert not np.array_equal(made, np.int16(scene))
+
+
+def test_strength_says_how_much_of_the_run_is_gone_through(engine, photo, scene):
+    steps = []
+    hook = engine._pipeline.unet.register_forward_pre_hook(lambda *_: steps.append(1))
+    made = []
+    for strength in (0.05, 0.5, 1.0):
+        made.append(pixels(run(engine, photo, start_picture=scene, strength=strength, steps=6)))
+        steps.append(0)
+    hook.remove()
+    assert "".join(map(str, steps)) == "1" + "0" + "111" + "0" + "111111" + "0"
+    assert not np.array_equal(made[1], made[2])
+
+
+def test_a_masked_start_keeps_the_rest(engine, photo, scene):
+    start = scene.resize((64, 64))
+    mask = ring(start.size, (0, 0, 32, 64))
+    made = pixels(run(engine, photo, start_picture=start, mask=mask, width=64, height=64))
+    assert np.array_equal(made[:, 32:], np.int16(start)[:, 32:])
+    assert np.abs(made - np.int16(start))[:, :32].mean() > 5
+
+
+def test_a_picture_to_start_from_gives_size_and_pose(engine, photo, scene):
+    prepared = engine.prepare(GenerationRequest(photos=(photo,), start_picture=scene))
+    assert (prepared.request.width, prepared.request.height) == (64, 64)
+    wide = GenerationRequest(photos=(photo,), start_picture=scene.resize((300, 100)))
+    assert (wide.resolved(PROFILES["sdxl"]).width, wide.resolved(PROFILES["sdxl"]).height) == (1760, 584)
+    assert np.allclose(prepared.keypoints[2], (32, 32))
+
+
+@pytest.mark.parametrize("field", ["into", "start_picture"])
+@pytest.mark.parametrize("strength", [math.nan, -0.5, 0.0, 1.5, "much", True])
+def test_a_strength_without_meaning_is_refused(engine, photo, scene, field, strength):
+    with pytest.raises(RequestError) as told:
+        run(engine, photo, strength=strength, **{field: scene})
+    assert told.value.field == "strength"
+
+
+@pytest.mark.parametrize(
+    ("wish", "field"),
+    [
+        ({"into": True, "start_picture": True}, "into"),
+        ({"into": "photo.jpg"}, "into"),
+        ({"into": True, "into_face": 3}, "into_face"),
+        ({"mask": ring((120, 100), (0, 0, 9, 9))}, "mask"),
+        ({"into": True, "mask": ring((64, 64), (0, 0, 64, 64))}, "mask"),
+        ({"into": True, "mask": ring((120, 100), (0, 0, 0, 0))}, "mask"),
+        ({"into": True, "mask": ring((120, 100), (0, 0, 9, 9))}, "mask"),
+        ({"start_picture": True, "mask": ring((120, 100), (0, 0, 3, 90)), "width": 48, "height": 80}, "mask"),
+        ({"refine": "sometimes"}, "refine"),
+    ],
+)
+def test_nonsense_is_refused_and_the_next_request_works(engine, photo, scene, wish, field):
+    wish = {name: scene if value is True else value for name, value in wish.items()}
+    with pytest.raises(RequestError) as told:
+        run(engine, photo, **wish)
+    assert told.value.field == field
+    assert told.value.cure
+    assert engine.waiting == 0
+
+
+def test_a_photo_without_a_face_to_replace_is_told(engine, photo, scene, monkeypatch):
+    find = engine.analyzer.find
+    monkeypatch.setattr(engine.analyzer, "find", lambda image: [] if image.size == scene.size else find(image))
+    with pytest.raises(NoFaceFound) as told:
+        run(engine, photo, into=scene)
+    assert told.value.field == "into"
+
+
+def test_a_face_that_is_made_again_is_kept_before_and_after(engine, photo):
+    plain = run(engine, photo)
+    again = run(engine, photo, refine="always")
+    (made,) = again.images
+    assert made.before is not None
+    assert np.array_equal(np.int16(made.before.image), pixels(plain))
+    assert made.before.identity == plain.images[0].identity
+    assert not np.array_equal(pixels(again), pixels(plain))
+    assert np.array_equal(pixels(again), pixels(run(engine, photo, refine="always")))
+
+
+def test_a_large_face_is_left_as_it_is_unless_told(engine, photo):
+    assert run(engine, photo, refine="auto").images[0].before is None
+
+
+def test_a_small_face_is_made_again_when_its_likeness_asks_for_it(engine, photo, monkeypatch):
+    """In a picture three times the size of the crop the face is as large as ever, so the crop is made smaller."""
+    made = []
+    monkeypatch.setattr("generation.refine.SMALL", 0.1)
+    for identity in (0.9, 0.1):
+        monkeypatch.setattr("generation.refine.identity_of", lambda *_, value=identity: value)
+        made.append(run(engine, photo, refine="auto"))
+    assert np.array_equal(pixels(made[0]), pixels(made[1])), "without a gain in likeness nothing is put in its place"
+    assert not made[0].notes
+    assert any("left as it was" in note for note in made[1].notes)
+
+
+def test_settings_say_which_pictures_they_need(engine, photo, scene):
+    kept = json.loads(json.dumps(run(engine, photo, into=scene).settings))
+    assert kept["needs"] == ["into"]
+    again = GenerationRequest.from_settings(kept, (photo,), into=scene)
+    *_, result = engine.generate(again)
+    assert np.array_equal(pixels(result), pixels(run(engine, photo, into=scene)))
