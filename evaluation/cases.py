@@ -86,11 +86,16 @@ class World(Protocol):
         placing: fields of a GenerationRequest that say where in the picture the face is asked for.
     """
 
-    subjects: Sequence[Subject]
-    gallery: Sequence[Image.Image]
-    wishes: Sequence[Wish]
-    placing: Mapping[str, object]
-    reader: Reader | None
+    @property
+    def subjects(self) -> Sequence[Subject]: ...
+    @property
+    def gallery(self) -> Sequence[Image.Image]: ...
+    @property
+    def wishes(self) -> Sequence[Wish]: ...
+    @property
+    def placing(self) -> Mapping[str, object]: ...
+    @property
+    def reader(self) -> Reader | None: ...
 
     def true_picture(self, take: Take) -> Image.Image | None:
         """A true picture of the person as it was asked for, where the world can give one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -69,7 +69,7 @@ def _photos_first(evaluation: Evaluation, point: Point) -> list[int]:
     return sorted(range(len(wishes)), key=lambda place: wishes[place].wanted.get("style") != "photo")
 
 
-def sheet(rows: dict[str, Sequence[Image.Image | None]], columns: Sequence[str] = ()) -> Image.Image:
+def sheet(rows: Mapping[str, Sequence[Image.Image | None]], columns: Sequence[str] = ()) -> Image.Image:
     """Pictures in rows with names at the left, and over the columns where given; RGB."""
     head = 18 if columns else 0
     width = max(len(row) for row in rows.values())

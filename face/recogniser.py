@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from insightface.model_zoo import get_model
@@ -27,7 +28,7 @@ class Recogniser:
     def __init__(self, pack: Path, providers: Sequence[str] = ("CPUExecutionProvider",)) -> None:
         folder = find_pack(Path(pack))
         for file in sorted(folder.glob("*.onnx")):
-            model = get_model(str(file), providers=list(providers))
+            model: Any = get_model(str(file), providers=list(providers))
             if model is not None and model.taskname == "recognition":
                 self._model = model
                 return
