@@ -186,7 +186,7 @@ def bundle(out: Out, to: Path = ASSETS) -> None:
 
 
 @app.command("attributes")
-def attributes(data: Data, out: Out, seed: Seed = 0, to: Path = ASSETS, steps: int = 2000, soft: int = 4000) -> None:
+def attributes(data: Data, out: Out, seed: Seed = 0, to: Path = ASSETS, steps: int = 4000, soft: int = 4000) -> None:
     """Train the reader of attributes on the drawings and on what the bundle's autoencoder makes of some of them."""
     plan = loop.Plan(steps=steps, batch=48, lr=2e-3, muon=4e-3, warmup=min(60, steps), hold=0.4, ema=0.995)
     print(attribute_training.learn(load(data / "pictures"), to, out, plan, soft=soft, seed=seed))
