@@ -12,6 +12,7 @@ from pathlib import Path
 from errors import RequestError
 
 NO_STYLE = "(No style)"
+LONGEST_NAME = 80
 _PLACEHOLDER = "{prompt}"
 _WEIGHT = re.compile(r"\([^()]*:\s*\d+(\.\d+)?\s*\)")
 
@@ -191,7 +192,7 @@ def load_styles(path: str | os.PathLike[str], base: Mapping[str, Style] = STYLES
         return RequestError(f"{file.name}: {message}", field="styles", cure=cure)
 
     try:
-        entries = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_unique)
+        entries = json.loads(file.read_text(encoding="utf-8-sig"), object_pairs_hook=_unique)
     except OSError as error:
         raise wrong(f"the style file cannot be read ({error.strerror}).") from error
     except UnicodeDecodeError as error:
@@ -200,6 +201,10 @@ def load_styles(path: str | os.PathLike[str], base: Mapping[str, Style] = STYLES
         raise wrong(f"not valid JSON (line {error.lineno}, column {error.colno}: {error.msg}).") from error
     except _RepeatedKey as error:
         raise wrong(f"{str(error)!r} appears twice.") from error
+    except (ValueError, RecursionError) as error:
+        raise wrong(
+            "the style file cannot be read: it nests too deeply, or a number is too long."
+        ) from error
     if not isinstance(entries, dict):
         raise wrong('the file must hold one JSON object, {"Name": {"prompt": ...}}.')
     return dict(base) | {name: _style(name, entry, wrong) for name, entry in entries.items()}
@@ -219,8 +224,8 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _style(name: str, entry: object, wrong) -> Style:
-    if not name.strip() or name == NO_STYLE:
-        raise wrong(f"{name!r} cannot be the name of a style.")
+    if not name.strip() or name == NO_STYLE or len(name) > LONGEST_NAME:
+        raise wrong(f"{name[:LONGEST_NAME]!r} cannot be the name of a style.")
     if not isinstance(entry, dict):
         raise wrong(f"style {name!r} must be an object with a prompt.")
     unknown = sorted(set(entry) - {"prompt", "negative", "group"})
@@ -229,6 +234,9 @@ def _style(name: str, entry: object, wrong) -> Style:
     for key in ("prompt", "negative", "group"):
         if key in entry and not isinstance(entry[key], str):
             raise wrong(f"style {name!r}: {key} must be text.")
+    for text in (name, *entry.values()):
+        if not text.isprintable():
+            raise wrong(f"style {name!r} holds a line break or another character that cannot be printed.")
     prompt = entry.get("prompt", "").strip()
     if prompt.count(_PLACEHOLDER) != 1:
         raise wrong(f"style {name!r}: the prompt must hold {_PLACEHOLDER} exactly once.")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import zipfile
 from pathlib import Path
 from typing import cast
 
@@ -69,8 +70,9 @@ def load_adapter_state(path: str | os.PathLike[str]) -> State:
         if path.suffix == ".safetensors":
             state = _grouped(load_file(path))
         else:
-            state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (pickle.UnpicklingError, SafetensorError, RuntimeError, OSError, ValueError) as error:
+            # Files of torch before 1.6 are no zip archives and cannot be mapped.
+            state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except (pickle.UnpicklingError, SafetensorError, RuntimeError, OSError, EOFError, ValueError) as error:
         raise WeightsCorrupt(
             f"{path.name} cannot be read as an adapter of plain tensors.", field=path.name, cure="Download it again."
         ) from error

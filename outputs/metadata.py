@@ -110,12 +110,12 @@ def png_bytes(image: GeneratedImage | Image.Image, settings: Mapping[str, Any]) 
 def read_settings(source: str | os.PathLike[str] | bytes | BinaryIO | Image.Image) -> dict[str, Any] | None:
     """The settings in a PNG that `write_png` wrote; None for any other picture, or when the text is damaged."""
     if isinstance(source, Image.Image):
-        text = _png_text(source)
+        text = source.info.get(SETTINGS)
     else:
         try:
             with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=["PNG"]) as picture:
-                text = _png_text(picture)
-        except (OSError, ValueError, SyntaxError):
+                text = picture.info.get(SETTINGS)  # chunks before the pixels, which nobody decodes
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
             return None
     if not isinstance(text, str) or len(text) > LONGEST_TEXT:
         return None
@@ -173,13 +173,13 @@ def parameters_text(settings: Mapping[str, Any]) -> str:
     if negative:
         lines.append(f"Negative prompt: {negative}")
     pairs = {
-        "Mode": settings.get("mode"),
         "Steps": settings.get("steps"),
         "Sampler": settings.get("scheduler"),
         "CFG scale": settings.get("guidance"),
         "Seed": settings.get("seed"),
         "Size": f"{settings.get('width')}x{settings.get('height')}",
         "Model": settings.get("profile"),
+        "Mode": settings.get("mode"),
         "IdentityNet": settings.get("identity_net_scale"),
         "Face adapter": settings.get("adapter_scale"),
         "Style": settings.get("style"),
@@ -219,9 +219,3 @@ def _bare(image: Image.Image) -> Image.Image:
 def _xmp(settings: Mapping[str, Any]) -> str:
     prompt = _NOT_XML.sub("", str(settings.get("styled_prompt", settings.get("prompt", ""))))
     return _XMP.format(tool=quoteattr(TOOL), source=quoteattr(SOURCE_TYPE), description=escape(prompt))
-
-
-def _png_text(picture: Image.Image) -> str | None:
-    if not isinstance(picture, PngImagePlugin.PngImageFile):
-        return picture.info.get(SETTINGS)
-    return picture.text.get(SETTINGS)

@@ -95,6 +95,12 @@ def test_a_file_adds_and_replaces_styles(tmp_path: Path) -> None:
         ({"A": {"prompt": "{prompt}", "negativ": "x"}}, "'A'.*unknown entries: negativ"),
         ({"A": {"prompt": "{prompt}, (red:1.3) sky"}}, "'A'.*weight"),
         ({" ": {"prompt": "{prompt}"}}, "cannot be the name"),
+        ({"A" * 1000: {"prompt": "{prompt}"}}, "cannot be the name"),
+        ({"A\nB": {"prompt": "{prompt}"}}, "cannot be printed"),
+        ({"A": {"prompt": "\0{prompt}"}}, "cannot be printed"),
+        ({"A": {"prompt": "\ud800{prompt}"}}, "cannot be printed"),
+        ("[" * 100_000, "cannot be read"),
+        ('{"A": ' + "9" * 5000 + "}", "cannot be read"),
         ({NO_STYLE: {"prompt": "{prompt} x"}}, "cannot be the name"),
         ('{"A": {"prompt": "{prompt}"}, "A": {"prompt": "{prompt}"}}', "'A' appears twice"),
     ],
@@ -103,6 +109,11 @@ def test_a_bad_file_says_file_and_entry(tmp_path: Path, content: object, said: s
     with pytest.raises(RequestError, match=said) as caught:
         load_styles(_file(tmp_path, content))
     assert "mine.json" in str(caught.value) and caught.value.field == "styles"
+
+
+def test_a_byte_order_mark_is_no_matter(tmp_path: Path) -> None:
+    (tmp_path / "mine.json").write_bytes(b"\xef\xbb\xbf" + json.dumps({"Pirate": {"prompt": "a {prompt}"}}).encode())
+    assert "Pirate" in load_styles(tmp_path / "mine.json")
 
 
 def test_an_absent_or_foreign_file_is_told(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from errors import RequestError
 from outputs.metadata import read_settings, request_from_settings
 from style_presets import STYLES, Style
-from ui.form import label_of
+from ui.form import MOST_STEPS, MOST_STRENGTH, label_of
 from ui.pose import START, show_view
 from ui.session import Session
 from ui.wording import KEPT_POSE, POSE_MODES
@@ -29,11 +29,26 @@ def settings_from_file(source: str | bytes, profile: Profile, styles: Mapping[st
             field="restore",
             cure="Take a PNG as it was downloaded here; pictures saved again by other programs lose them.",
         )
-    changes: dict[str, Any] = {}
-    if settings.get("profile") != profile.name:
-        changes = dict.fromkeys(("width", "height", "steps", "guidance", "scheduler", "keypoints"))
     stand_in = (Image.new("RGB", (64, 64)),)
-    return request_from_settings(settings, stand_in, face_choices=(), **changes).resolved(profile, styles).to_settings()
+    request = request_from_settings(settings, stand_in, profile=profile, face_choices=())
+    return request.resolved(profile, styles).to_settings()
+
+
+def left_out(settings: Mapping[str, Any], profile: Profile) -> list[str]:
+    """What of checked settings the form cannot show, in words."""
+    width, height = settings["width"], settings["height"]
+    left = []
+    if (width, height) not in {preset[1:] for preset in profile.sizes}:
+        left.append(f"the size {width} × {height}")
+    if settings["steps"] > MOST_STEPS:
+        left.append(f"more than {MOST_STEPS} steps")
+    if max(settings["adapter_scale"], settings["identity_net_scale"]) > MOST_STRENGTH:
+        left.append(f"a strength above {MOST_STRENGTH:g}")
+    if settings.get("loras"):
+        left.append("the LoRA" if len(settings["loras"]) == 1 else "the LoRAs")
+    if settings.get("guidance_end", 1.0) not in (None, 1.0):
+        left.append("the end of guidance")
+    return left
 
 
 def controls_from(session: Session, settings: Mapping[str, Any], profile: Profile) -> dict[str, Any]:
@@ -46,10 +61,10 @@ def controls_from(session: Session, settings: Mapping[str, Any], profile: Profil
         "who_mode": "template" if settings.get("template") else "photos",
         "prompt": settings["prompt"],
         "style": settings["style"],
-        "detail": settings["adapter_scale"],
-        "shape": settings["identity_net_scale"],
+        "detail": min(settings["adapter_scale"], MOST_STRENGTH),
+        "shape": min(settings["identity_net_scale"], MOST_STRENGTH),
         "negative": settings["negative_prompt"],
-        "steps": settings["steps"],
+        "steps": min(settings["steps"], MOST_STEPS),
         "guidance": settings["guidance"],
         "seed": settings["seed"],
         "new_seed": False,

@@ -17,6 +17,10 @@ from ui.wording import NO_PHOTO, NO_PHOTO_CURE, POSE_MISSING, POSE_MISSING_CURE
 if TYPE_CHECKING:
     from weights.registry import Profile
 
+MOST_STEPS = 60
+MOST_STRENGTH = 1.5
+"""Ends of the page's sliders; the engine allows more."""
+
 FIELDS = (
     "who_mode",
     "prompt",

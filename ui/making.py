@@ -24,7 +24,7 @@ from ui.pictures import data_url
 from ui.results import ResultFolder, keep_results
 from ui.session import Session
 from ui.who import look
-from ui.wording import LOADING, STOPPED, progress_line
+from ui.wording import LOADING, STOPPED, TOO_MANY, TOO_MANY_CURE, progress_line
 
 if TYPE_CHECKING:
     from generation.request import GenerationRequest, Progress
@@ -92,22 +92,27 @@ class Making:
             return {**self._begun(session, values), "ticket": _ticket(session)}
 
     def run(self, session: Session, ticket: str, *values: Any) -> Iterator[dict[str, Any]]:
-        """Yields what the page shows, from the waiting to the result. A stopped run has nothing more to say."""
+        """Yields what the page shows, from the waiting to the result, or to rest once it was stopped."""
         cancel = session.tickets.pop(ticket, None)
         if cancel is None or cancel.is_set():
             return
         session.comparing = False
         try:
-            yield from self._run(session, values, cancel)
+            for shown in self._run(session, values, cancel):
+                if not cancel.is_set():
+                    yield shown
         except Cancelled:
-            return
+            pass
         except Exception as error:
             remember(session, error)
             cancel.set()
             yield self.after_failure(session)
             raise as_shown(error) from None
         finally:
+            stopped = cancel.is_set()
             cancel.set()
+        if stopped and not session.busy:
+            yield self.at_rest(session, STOPPED)
 
     def stop(self, session: Session) -> dict[str, Any]:
         """Tells the run to end; the page is at rest at once, the engine within one step."""
@@ -143,6 +148,14 @@ class Making:
             "facts": "",
             "actions": gr.update(visible=False),
         }
+
+    def after_run_failure(self, session: Session) -> dict[str, Any]:
+        """The same for a run. One that was turned away because the queue was full still has its ticket."""
+        if session.tickets and session.cancel is not None:
+            session.tickets.clear()
+            session.cancel.set()
+            session.failure = InputError(TOO_MANY, cure=TOO_MANY_CURE)
+        return self.after_failure(session)
 
     def _run(self, session: Session, values: Sequence[Any], cancel: threading.Event) -> Iterator[dict[str, Any]]:
         behind = _behind(session, values)
@@ -217,6 +230,7 @@ def shown_in(session: Session) -> Iterator[None]:
 def remember(session: Session, error: Exception) -> None:
     """Keeps the error for the stage; what nobody foresaw goes to the log, which never holds photos or prompts."""
     session.failure = error
+    session.next_seed = None
     if not isinstance(error, InstantIDError | gr.Error):
         log.error("A request failed.", exc_info=error)
 

@@ -63,6 +63,7 @@ class Session:
         failure: what the last failed check said, for the stage to show.
         next_seed: seed of the next run alone, whatever the form says; for examples and advice.
         refused: what could not be taken of the last upload, one sentence each.
+        pose_refused: why the last picture for the pose was not taken.
         template_refused: why the last uploaded template or adapter was not taken.
         template: (width,) float32 as it was uploaded; adapter: the map that brings it into the weights' space.
     """
@@ -79,6 +80,7 @@ class Session:
     failure: Exception | None = None
     next_seed: int | None = None
     refused: list[str] = field(default_factory=list)
+    pose_refused: str = ""
     template_refused: str = ""
     template: np.ndarray | None = None
     adapter: LinearMap | None = None

@@ -14,7 +14,7 @@ from ui import wording as say
 from ui.accelerator import accelerated
 from ui.background import EngineRoom
 from ui.examples import examples
-from ui.form import label_of, size_labels
+from ui.form import MOST_STEPS, MOST_STRENGTH, label_of, size_labels
 from ui.header import header_html
 from ui.inbox import Inbox
 from ui.making import Making
@@ -150,7 +150,7 @@ def _likeness(parts: dict[str, Any], profile: Profile) -> None:
         _section(4, "Likeness", "how much of the person comes back")
         parts["detail"] = gr.Slider(
             0,
-            1.5,
+            MOST_STRENGTH,
             profile.adapter_scale,
             step=0.05,
             label=say.DETAIL_LABEL,
@@ -160,7 +160,7 @@ def _likeness(parts: dict[str, Any], profile: Profile) -> None:
         )
         parts["shape"] = gr.Slider(
             0,
-            1.5,
+            MOST_STRENGTH,
             profile.identity_net_scale,
             step=0.05,
             label=say.SHAPE_LABEL,
@@ -196,7 +196,7 @@ def _more(parts: dict[str, Any], profile: Profile) -> None:
         with gr.Row():
             parts["steps"] = gr.Slider(
                 1,
-                60,
+                MOST_STEPS,
                 profile.steps,
                 step=1,
                 label="Steps",

@@ -118,10 +118,12 @@ def photo_with_faces(photo: Photo, name: str, *, buttons: str = "") -> str:
     )
 
 
-def pose_coach_html(pose: Photo | None) -> str:
+def pose_coach_html(session: Session) -> str:
     """The same for the picture that gives the pose."""
+    pose = session.pose
+    refused = f'<p class="refused" role="alert">{escape(session.pose_refused)}</p>' if session.pose_refused else ""
     if pose is None:
-        return ""
+        return refused
     if pose.faces is None:
         words = "Looking for faces …"
     elif not pose.faces:
@@ -129,7 +131,7 @@ def pose_coach_html(pose: Photo | None) -> str:
     else:
         words = "Gives the pose."
     state = "left-out" if pose.faces == () else "used"
-    return f'<ul class="coach">{_card(pose, "pose", "pose picture", "", words, state)}</ul>'
+    return f'<ul class="coach">{_card(pose, "pose", "pose picture", "", words, state)}</ul>{refused}'
 
 
 def _row(photo: Photo, index: int, loading: bool) -> str:

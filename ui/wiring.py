@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from html import escape
 from typing import Any
 
 import gradio as gr
 
-from errors import InputError, InstantIDError
+from errors import InputError, PhotoError
 from ui import stage
 from ui import wording as say
-from ui.controls import controls_from, settings_from_file, with_advice
+from ui.controls import controls_from, left_out, settings_from_file, with_advice
 from ui.examples import Example
 from ui.form import FIELDS, read_size
 from ui.header import header_html
 from ui.inbox import Inbox
-from ui.making import Making, as_shown
+from ui.making import Making, shown_in
 from ui.pose import START
 from ui.session import Photo, Session
 from ui.template import add_adapter, add_template, drop, template_html
@@ -115,6 +115,7 @@ class Wiring:
         rest = self._named(Making.names)
         controls = self._named(FIELDS)
         chosen = self._parts["stage"].select(self._on_example, session, [*controls, parts["coach"]], **QUICK)
+        chosen.failure(self._keyed(self._making.after_failure), session, rest, **QUICK)
         self._run_after(chosen.success(self._keyed(self._look), session, self._named(("coach", "pose_coach")), **QUICK))
         parts["strip"].select(self._on_strip, session, rest, **QUICK)
         parts["compare"].click(self._keyed(self._compare), session, rest, **QUICK)
@@ -135,7 +136,8 @@ class Wiring:
         checked = event.success(self._keyed(self._making.check), inputs, outputs, **QUICK)
         checked.failure(self._keyed(self._making.after_failure), self._parts["session"], outputs, **QUICK)
         session, *form = inputs
-        checked.success(self._keyed_events(self._run), [session, self._parts["ticket"], *form], outputs, **GPU)
+        run = checked.success(self._keyed_events(self._run), [session, self._parts["ticket"], *form], outputs, **GPU)
+        run.failure(self._keyed(self._making.after_run_failure), session, outputs, **QUICK)
 
     def _run(self, session: Session, ticket: str, *values: Any) -> Iterator[dict[str, Any]]:
         for shown in self._making.run(session, ticket, *values):
@@ -146,20 +148,22 @@ class Wiring:
         return {"upload": None, "coach": self._coach(session)}
 
     def _add_pose(self, session: Session, path: str | None) -> dict[str, Any]:
+        session.pose_refused = ""
         if path is not None:
-            with _shown():
+            try:
                 session.pose = read_photo(self._inbox, path, field="pose")
-        return {"pose_upload": None, "pose_coach": pose_coach_html(session.pose)}
+            except PhotoError as error:
+                session.pose_refused = str(error)
+        return {"pose_upload": None, "pose_coach": pose_coach_html(session)}
 
     def _look(self, session: Session) -> dict[str, Any]:
         engine = self._making.room.engine
         if engine is not None:
-            with _shown():
-                look(session, engine.analyzer)
-        return {"coach": self._coach(session), "pose_coach": pose_coach_html(session.pose)}
+            look(session, engine.analyzer)
+        return {"coach": self._coach(session), "pose_coach": pose_coach_html(session)}
 
     def _on_coach(self, session: Session, event: gr.EventData) -> list[str]:
-        with _shown():
+        try:
             photo = session.pose if _text(event, "photo") == "pose" else _photo(session, _index(event, "photo"))
             if photo is None:
                 raise InputError("That picture is not on the page any more.")
@@ -169,16 +173,18 @@ class Wiring:
                 session.pose = None
             elif _text(event, "act") == "remove":
                 session.photos.remove(photo)
-        return [self._coach(session), pose_coach_html(session.pose)]
+        except InputError as error:
+            session.refused = [str(error)]
+        return [self._coach(session), pose_coach_html(session)]
 
     def _on_example(self, session: Session, event: gr.EventData) -> list[Any]:
-        index = _index(event, "index")
-        if _text(event, "act") != "example" or index >= len(self._examples):
-            raise as_shown(InputError("That example is not on the page any more."))
-        example = self._examples[index]
         from face.photo import open_photo
 
-        with _shown():
+        with shown_in(session):
+            index = _index(event, "index")
+            if _text(event, "act") != "example" or index >= len(self._examples):
+                raise InputError("That example is not on the page any more.", cure="Load the page again.")
+            example = self._examples[index]
             session.photos = [as_photo(open_photo(example.photo))]
         session.next_seed = example.seed
         wish: dict[str, Any] = {
@@ -208,7 +214,7 @@ class Wiring:
     def _use(self, session: Session) -> dict[str, Any]:
         if session.current is None:
             return {}
-        return {"status": say.TAKEN_OVER, **controls_from(session, session.current.settings, self._making.profile)}
+        return self._taken_over(session, session.current.settings)
 
     def _vary(self, session: Session) -> dict[str, Any]:
         if session.current is None:
@@ -227,11 +233,18 @@ class Wiring:
     def _restore(self, session: Session, path: str | None) -> dict[str, Any]:
         if path is None:
             return {}
-        with _shown():
-            data = self._inbox.take(path, field="restore")
-            settings = settings_from_file(data, self._making.profile, self._making.styles)
-            return {"restore": None, "status": say.TAKEN_OVER, **controls_from(session, settings, self._making.profile)}
-        return {"restore": None}
+        profile = self._making.profile
+        try:
+            settings = settings_from_file(self._inbox.take(path, field="restore"), profile, self._making.styles)
+        except InputError as error:
+            return {"restore": None, "status": escape(str(error), quote=False)}
+        return {"restore": None, **self._taken_over(session, settings)}
+
+    def _taken_over(self, session: Session, settings: dict[str, Any]) -> dict[str, Any]:
+        """The controls of settings, and a status line that names what the form has no place for."""
+        left = left_out(settings, self._making.profile)
+        status = f"{say.TAKEN_OVER} {say.LEFT_OUT.format(', '.join(left))}" if left else say.TAKEN_OVER
+        return {"status": status, **controls_from(session, settings, self._making.profile)}
 
     def _tick(self, session: Session) -> dict[str, Any]:
         """Once a second until the weights are there: the header, and the photos that wait to be looked at."""
@@ -244,9 +257,8 @@ class Wiring:
         return shown
 
     def _aspect(self, view: Any, label: str) -> Any:
-        with _shown():
-            width, height = read_size(label, self._making.profile)
-            return {**START, **(view if isinstance(view, dict) else {}), "aspect": width / height}
+        width, height = read_size(label, self._making.profile)
+        return {**START, **(view if isinstance(view, dict) else {}), "aspect": width / height}
 
     def _coach(self, session: Session) -> str:
         return coach_html(session, loading=self._making.room.engine is None)
@@ -273,15 +285,6 @@ class Wiring:
                 yield {self._parts[name]: value for name, value in shown.items()}
 
         return answer
-
-
-@contextmanager
-def _shown() -> Iterator[None]:
-    """Typed errors as gradio's message."""
-    try:
-        yield
-    except InstantIDError as error:
-        raise as_shown(error) from None
 
 
 def _nothing() -> None:

@@ -56,6 +56,9 @@ POSE_MISSING_CURE = "Add it under 2 Pose, or choose “From the photo”."
 UNEXPECTED = "Something went wrong on the server."
 UNEXPECTED_CURE = "Your photos and settings are kept. Try again; if it happens twice, restart the app and read its log."
 TAKEN_OVER = "The settings of that picture are in the form now."
+LEFT_OUT = "Not taken over, for the form has no place for it: {}."
+TOO_MANY = "Too many people are waiting for a picture just now."
+TOO_MANY_CURE = "Your photos and settings are kept. Try again in a minute."
 STOPPED = "Stopped. Nothing of the unfinished picture was kept."
 
 PHASES = {

@@ -144,6 +144,14 @@ def test_a_file_cut_short_is_corrupt(tmp_path: Path, state, name: str, kept: int
         load_adapter_state(tmp_path / name)
 
 
+def test_a_file_in_torchs_older_format_is_read(tmp_path: Path, state):
+    torch.save(state, tmp_path / "old.bin", _use_new_zipfile_serialization=False)
+    read = load_adapter_state(tmp_path / "old.bin")
+    for group, tensors in state.items():
+        assert set(read[group]) == set(tensors)
+        assert all(torch.equal(read[group][name], tensor) for name, tensor in tensors.items())
+
+
 @pytest.mark.parametrize("content", [[1, 2], {"image_proj": {}}, {"image_proj": {}, "ip_adapter": {"1": 2}}, 3])
 def test_a_pickle_of_something_else_is_corrupt(tmp_path: Path, content):
     torch.save(content, tmp_path / "x.bin")

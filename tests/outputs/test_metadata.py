@@ -1,7 +1,9 @@
 """A saved picture tells how it was made, in three ways, and nothing of the photo it was made from."""
 
 import io
+import struct
 import xml.etree.ElementTree as ElementTree
+import zlib
 
 import numpy as np
 import pytest
@@ -118,6 +120,15 @@ def test_damaged_settings_are_none(text):
     buffer = io.BytesIO()
     Image.fromarray(PIXELS).save(buffer, "PNG", pnginfo=info)
     assert read_settings(buffer.getvalue()) is None
+
+
+def test_a_picture_of_absurd_size_has_no_settings():
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 20_000, 20_000, 1, 0, 0, 0, 0))
+    bomb = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    assert read_settings(bomb) is None
 
 
 def test_other_pictures_have_no_settings():

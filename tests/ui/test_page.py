@@ -121,6 +121,8 @@ def test_a_run_stops_and_the_next_one_works(page) -> None:
     page.locator("#stop").click()
     page.wait_for_function("document.querySelector('#status').innerText.startsWith('Stopped')")
     page.wait_for_selector("#make:enabled")
+    page.wait_for_timeout(3000)
+    assert page.inner_text("#status").startswith("Stopped"), "nothing of the stopped run comes late"
     assert page.locator(".stage.empty").count() == 1
     set_steps(page, 4)
     make(page)
@@ -141,6 +143,24 @@ def test_a_photo_without_a_face_is_told_and_nothing_is_lost(page) -> None:
     assert page.locator("#style-picker input:checked").input_value() == "Snow"
     assert page.locator("#coach .coach > li").count() == 1
     assert page.locator("#make").is_enabled()
+
+
+def test_a_bad_pose_picture_is_told(page) -> None:
+    page.locator("#pose-mode label", has_text="A picture").click()
+    whole = PERSON.read_bytes()
+    field = page.locator("#pose-photo input[type=file]")
+    field.set_input_files({"name": "torn.jpg", "mimeType": "image/jpeg", "buffer": whole[: len(whole) // 3]})
+    page.wait_for_selector("#pose-coach .refused")
+    assert "damaged" in page.inner_text("#pose-coach .refused")
+    page.locator("#pose-photo input[type=file]").set_input_files(GROUP)
+    page.wait_for_selector("#pose-coach .coach > li.used")
+    assert page.locator("#pose-coach .refused").count() == 0
+
+
+def test_a_picture_without_settings_is_told(page) -> None:
+    page.locator("#more > button").click()
+    page.locator("#restore input[type=file]").set_input_files(EXAMPLES / "person_1.jpg")
+    page.wait_for_function("document.querySelector('#status').innerText.includes('holds no settings')")
 
 
 def test_without_a_photo_the_page_says_what_to_do(page) -> None:

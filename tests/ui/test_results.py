@@ -12,7 +12,7 @@ from errors import RequestError
 from face.keypoints import view_keypoints
 from generation.request import GenerationRequest
 from outputs.metadata import write_png
-from ui.controls import controls_from, settings_from_file
+from ui.controls import controls_from, left_out, settings_from_file
 from ui.form import FIELDS
 from ui.results import ResultFolder, forget, laid_over
 from ui.session import Session
@@ -71,6 +71,21 @@ def test_settings_come_back_from_a_file(tmp_path: Path) -> None:
     assert controls["new_seed"] is False
     assert controls["pose_mode"] == "view"
     assert controls["view"] == {"view": "up", "size": 0.4, "x": 0.3, "y": 0.6, "aspect": 1.0}
+
+
+def test_what_the_form_has_no_place_for_is_named() -> None:
+    settings = settings_of(adapter_scale=2.0, width=192, height=192)
+    settings["steps"] = 99
+    assert left_out(settings, PROFILE) == ["the size 192 × 192", "more than 60 steps", "a strength above 1.5"]
+    controls = controls_from(Session(), settings, PROFILE)
+    assert (controls["steps"], controls["detail"]) == (60, 1.5)
+    assert left_out(settings_of(), PROFILE) == []
+
+
+def test_settings_of_other_weights_leave_their_speed_behind(tmp_path: Path) -> None:
+    path = tmp_path / "made.png"
+    write_png(Image.new("RGB", (64, 64)), {**settings_of(), "profile": "realvisxl", "mode": "turbo"}, path)
+    assert settings_from_file(str(path), PROFILE)["steps"] == PROFILE.steps
 
 
 def test_a_pose_picture_comes_back_as_a_kept_pose() -> None:

@@ -104,7 +104,7 @@ def test_each_face_of_a_group_is_a_button() -> None:
     assert shown.count('data-act="face"') == 3
     assert re.findall(r'aria-pressed="(\w+)"', shown) == ["false", "true", "false"]
     assert 'aria-label="Face 2 of 3 in photo B"' in shown
-    assert 'data-photo="pose"' in pose_coach_html(group)
+    assert 'data-photo="pose"' in pose_coach_html(Session(pose=group))
 
 
 def test_progress_is_told_in_words() -> None:
