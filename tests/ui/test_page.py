@@ -159,7 +159,11 @@ def test_a_bad_pose_picture_is_told(page) -> None:
 
 def test_a_picture_without_settings_is_told(page) -> None:
     page.locator("#more > button").click()
-    page.locator("#restore input[type=file]").set_input_files(EXAMPLES / "person_1.jpg")
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(buffer, "PNG")
+    page.locator("#restore input[type=file]").set_input_files(
+        {"name": "plain.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
+    )
     page.wait_for_function("document.querySelector('#status').innerText.includes('holds no settings')")
 
 
