@@ -48,24 +48,22 @@ def mirrored(draw: Any) -> Any:
     return faulty
 
 
-def embedding_normalised(prepare: Any) -> Any:
-    def faulty(pipeline: Any, image: Any, embeddings: Any, *rest: Any) -> Any:
-        return prepare(pipeline, image, [one / one.norm(dim=-1, keepdim=True) for one in embeddings], *rest)
+def embedding_normalised(tokens_of: Any) -> Any:
+    def faulty(pipeline: Any, embeddings: Any, *rest: Any) -> Any:
+        return tokens_of(pipeline, embeddings / embeddings.norm(dim=-1, keepdim=True), *rest)
 
     return faulty
 
 
-def unconditional_tokens_zeroed(prepare: Any) -> Any:
-    def faulty(pipeline: Any, image: Any, embeddings: Any, device: Any, rows: int, guided: bool) -> Any:
-        (tokens,) = prepare(pipeline, image, embeddings, device, rows, guided)
-        tokens = torch.cat([torch.zeros_like(tokens[:rows]), tokens[rows:]]) if guided else tokens
-        pipeline.identity_net.show(tokens, pipeline._region)
-        return [tokens]
+def unconditional_tokens_zeroed(tokens_of: Any) -> Any:
+    def faulty(pipeline: Any, embeddings: Any, device: Any, rows: int, guided: bool) -> Any:
+        tokens = tokens_of(pipeline, embeddings, device, rows, guided)
+        return torch.cat([torch.zeros_like(tokens[:rows]), tokens[rows:]]) if guided else tokens
 
     return faulty
 
 
-TOKENS = (StableDiffusionXLInstantIDPipeline, "prepare_ip_adapter_image_embeds")
+TOKENS = (StableDiffusionXLInstantIDPipeline, "_tokens")
 FAULTS: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
     "keypoints mirrored": (generation.prepare, "draw_keypoints", mirrored),
     "left and right keypoints swapped": (generation.prepare, "draw_keypoints", left_and_right_swapped),
