@@ -37,12 +37,12 @@ def replaced(owner: Any, name: str, made: Callable[[Any], Any]) -> Iterator[None
 
 
 def left_and_right_swapped(draw: Any) -> Any:
-    return lambda keypoints, size, **rest: draw(np.asarray(keypoints)[SWAPPED], size, **rest)
+    return lambda keypoints, size, **rest: draw(np.asarray(keypoints)[..., SWAPPED, :], size, **rest)
 
 
 def mirrored(draw: Any) -> Any:
     def faulty(keypoints: Any, size: tuple[int, int], **rest: Any) -> Any:
-        turned = np.asarray(keypoints)[SWAPPED] * [-1, 1] + [size[0] - 1, 0]
+        turned = np.asarray(keypoints)[..., SWAPPED, :] * [-1, 1] + [size[0] - 1, 0]
         return draw(turned, size, **rest)
 
     return faulty
