@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from commands import training
 from commands.evaluate import evaluate
 from commands.template import app as template
 from errors import InstantIDError, PhotoError, RequestError
@@ -470,6 +471,11 @@ def _write(image: GeneratedImage, settings: dict[str, Any], file: Path) -> None:
         raise RequestError(
             f"{file} could not be written ({error.strerror}).", field="out", cure="Choose a place with free room."
         ) from error
+
+
+app.command("prepare-data")(training.prepare_data)
+app.command()(training.train)
+app.command()(training.distil)
 
 
 def main() -> None:

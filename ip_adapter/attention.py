@@ -13,6 +13,7 @@ from diffusers.models.embeddings import IPAdapterPlusImageProjection, MultiIPAda
 from PIL import Image
 
 from errors import RequestError
+from ip_adapter.resampler import resampler_state
 
 
 class FaceRegion:
@@ -142,3 +143,16 @@ def load_face(unet: UNet2DConditionModel, state: dict[str, dict[str, torch.Tenso
     for processor in unet.attn_processors.values():
         if isinstance(processor, IPAdapterAttnProcessor2_0):
             processor.__class__ = AddedFaceAttention
+
+
+def face_state(unet: UNet2DConditionModel) -> dict[str, dict[str, torch.Tensor]]:
+    """The adapter that `load_face` put into a UNet, as a file holds it; the way back from training to a checkpoint."""
+    projection = cast(FaceProjection, unet.encoder_hid_proj)
+    layers = [name for name in unet.attn_processors if not name.startswith("encoder_hid_proj.")]
+    attention = {}
+    for index, name in enumerate(layers):
+        processor = unet.attn_processors[name]
+        if isinstance(processor, AddedFaceAttention):
+            attention[f"{index}.to_k_ip.weight"] = processor.to_k_ip[0].weight.detach()
+            attention[f"{index}.to_v_ip.weight"] = processor.to_v_ip[0].weight.detach()
+    return {"image_proj": resampler_state(projection.resampler.state_dict()), "ip_adapter": attention}

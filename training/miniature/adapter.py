@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
 
+from ip_adapter.resampler import resampler_state
 from training.miniature.base import BLOCKS, CROSS, by_muon, new_unet, time_ids
 from training.miniature.landmarks import CONDITIONING, give
 from training.miniature.loop import generator
@@ -23,11 +24,6 @@ from training.miniature.noise import noised, timesteps
 EMBEDDING = 512
 QUERIES = 16
 RESAMPLER_WIDTH = 128
-
-_PUBLISHED = (
-    (".ln0.", ".0.norm1."), (".ln1.", ".0.norm2."), (".attn.to_k.", ".0.to_kv."), (".attn.to_q.", ".0.to_q."),
-    (".attn.to_out.0.", ".0.to_out."), (".ff.0.", ".1.0."), (".ff.1.net.0.proj.", ".1.1."), (".ff.1.net.2.", ".1.3."),
-)  # fmt: skip
 
 # Shares of the samples that learn to do without: the face is zeroed before the resampler.
 TEXT_AND_FACE_DROPPED = 0.08
@@ -160,16 +156,9 @@ def adapter_state(weights: dict[str, torch.Tensor], unet: UNet2DConditionModel) 
         weights: of an AdapterStage, by parameter name.
         unet: any network of the base's structure.
     """
-    state: dict[str, torch.Tensor] = {}
-    for name, value in weights.items():
-        if not name.startswith("resampler.") or name.endswith("attn.to_v.weight"):
-            continue
-        published = name.removeprefix("resampler.")
-        if name.endswith("attn.to_k.weight"):
-            value = torch.cat([value, weights[name.replace("to_k", "to_v")]])
-        for ours, theirs in _PUBLISHED:
-            published = published.replace(ours, theirs)
-        state[f"image_proj.{published}"] = value
+    prefix = "resampler."
+    resampler = resampler_state({k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)})
+    state = {f"image_proj.{name}": value for name, value in resampler.items()}
     for index, name in enumerate(unet.attn_processors):
         for part in ("to_k_ip", "to_v_ip"):
             if f"unet.{name}.{part}.weight" in weights:

@@ -1,0 +1,205 @@
+"""`cli.py prepare-data`, `train` and `distil`: photos to shards, shards to weights, weights to a LoRA of few steps."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from errors import RequestError
+from weights.registry import PROFILES, Profile
+from weights.store import Store
+
+if TYPE_CHECKING:
+    from training.prepare import Report
+    from training.run import Outcome
+
+COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+PACKAGES = ("webdataset", "tensorboard")  # what requirements-train.txt has beyond requirements.txt
+LINES_EVERY = 50  # steps between lines where no bar can be shown
+
+ModelsDir = Annotated[
+    Path | None, typer.Option(help="Where downloaded weights lie.", envvar="INSTANTID_MODELS_DIR", show_default=False)
+]
+ConfigFile = Annotated[Path, typer.Option(help="TOML file of the run; see training/configs.", show_default=False)]
+Until = Annotated[int | None, typer.Option(help="Stop at this step, to go on later.", show_default=False)]
+Overfit = Annotated[bool, typer.Option("--overfit", help="Learn one person alone: a check that it can learn at all.")]
+
+
+def prepare_data(
+    photos: Annotated[Path, typer.Argument(help="Folder of photos; with --drawn, of drawings.", show_default=False)],
+    out: Annotated[Path, typer.Argument(help="Folder of the shards.", show_default=False)],
+    profile: Annotated[str, typer.Option(help="Whose face models and sizes: " + ", ".join(PROFILES) + ".")] = "sdxl",
+    pack: Annotated[Path | None, typer.Option(help="Folder of other face models.", show_default=False)] = None,
+    people: Annotated[bool, typer.Option("--people", help="The first folder level names people.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    per_shard: Annotated[int, typer.Option(min=1, help="Photos looked at for one shard.")] = 1000,
+    min_side: Annotated[
+        int | None, typer.Option(min=64, help="Picture's shorter side.", show_default="by profile")
+    ] = None,
+    min_face: Annotated[
+        int | None, typer.Option(min=16, help="Face's shorter side.", show_default="by profile")
+    ] = None,
+    min_sharpness: Annotated[float, typer.Option(min=0, help="Variance of the Laplacian of the face.")] = 40.0,
+    max_side: Annotated[int, typer.Option(min=128, help="Longer side of a stored picture.")] = 2048,
+    faces_on: Annotated[str, typer.Option(help="Device of the face models: cpu or cuda.")] = "cpu",
+    drawn: Annotated[
+        bool, typer.Option("--drawn", help="PHOTOS is a set of drawings by training.miniature.dataset.")
+    ] = False,
+    models_dir: ModelsDir = None,
+) -> None:
+    """Find and filter faces in photos, and write them as webdataset shards to train on.
+
+    Captions come from a .txt beside each photo or from metadata.jsonl. Goes on where it was stopped. Photos that are
+    left out are counted here and listed in OUT/rejected-*.jsonl.
+    """
+    _check_installed()
+    chosen = _profile(profile)
+    if faces_on not in ("cpu", "cuda"):
+        raise RequestError(f"There is no device {faces_on!r}.", field="faces_on", cure="Choose cpu or cuda.")
+    console = Console()
+    if drawn:
+        from training.drawn import write_drawn
+        from training.miniature.dataset import load
+        from training.miniature.face_pack import Recogniser
+
+        recogniser = Recogniser() if pack is None else Recogniser(pack)
+        console.print(f"{write_drawn(load(photos), out, recogniser, per_shard=per_shard)} drawings in {out}")
+        return
+    from training.photos import list_photos
+    from training.prepare import prepare
+    from training.sift import Limits
+
+    limits = Limits(
+        min_side=min_side or chosen.min_side,
+        min_face=min_face or (32 if chosen.drawn else 96),
+        min_sharpness=min_sharpness,
+        max_side=max_side,
+    )
+    where = pack if pack is not None else Store(models_dir).path(chosen.face_pack)
+    providers = ("CUDAExecutionProvider", "CPUExecutionProvider") if faces_on == "cuda" else ("CPUExecutionProvider",)
+    listed = list_photos(photos, people=people)
+    with Progress(*COLUMNS, console=Console(stderr=True), transient=True) as bars:
+        bar = bars.add_task("photos", total=len(listed))
+        report = prepare(
+            listed,
+            out,
+            where,
+            det_size=chosen.det_size,
+            limits=limits,
+            per_shard=per_shard,
+            workers=workers,
+            providers=providers,
+            told=lambda done, total: bars.update(bar, completed=done, total=total),
+        )
+    console.print(_prepared(report, out))
+
+
+def train(
+    config: ConfigFile,
+    until: Until = None,
+    overfit: Overfit = False,
+    steps: Annotated[int | None, typer.Option(min=1, help="Instead of the config's.", show_default=False)] = None,
+    models_dir: ModelsDir = None,
+) -> None:
+    """Train IdentityNet and the face adapter on shards.
+
+    Goes on from the newest checkpoint in the config's output folder. One process is started by this command alone,
+    several by: accelerate launch cli.py train --config FILE
+    """
+    _learn("train", config, until, overfit, steps, models_dir)
+
+
+def distil(
+    config: ConfigFile,
+    until: Until = None,
+    overfit: Overfit = False,
+    steps: Annotated[int | None, typer.Option(min=1, help="Instead of the config's.", show_default=False)] = None,
+    models_dir: ModelsDir = None,
+) -> None:
+    """Distil a LoRA with which few steps without guidance do (LCM), for the weights that the config starts from."""
+    _learn("distil", config, until, overfit, steps, models_dir)
+
+
+def _learn(what: str, file: Path, until: int | None, overfit: bool, steps: int | None, models_dir: Path | None) -> None:
+    _check_installed()
+    from dataclasses import replace
+
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()  # diffusers' imports speak of torchvision
+    from training.config import load_config
+
+    config = load_config(file)
+    if steps is not None:
+        config = replace(config, steps=steps)
+    if until is not None and until < 1:
+        raise RequestError("A run cannot stop before its first step.", field="until", cure="Give 1 or more.")
+    from training.distil import DistilTask
+    from training.run import run
+    from training.task import FaceTask
+
+    console = Console(stderr=True, quiet=os.environ.get("RANK", "0") != "0")
+    with Progress(*COLUMNS, console=console, transient=True) as bars:
+        bar = bars.add_task(what, total=until or config.steps)
+
+        def told(step: int, numbers: dict[str, float]) -> None:
+            loss = numbers.get("train/loss")
+            if loss is None or (step % LINES_EVERY == 0 and not console.is_terminal):
+                console.print(f"step {step}: " + ", ".join(f"{name} {value:.4g}" for name, value in numbers.items()))
+            if loss is not None:
+                bars.update(bar, completed=step, description=f"loss {loss:.4f}")
+
+        outcome = run(
+            config,
+            {"train": FaceTask, "distil": DistilTask}[what],
+            until=until,
+            overfit=overfit,
+            store=Store(models_dir),
+            told=told,
+        )
+    if not console.quiet:
+        Console().print(_learnt(outcome, config.output / "overfit" if overfit else config.output))
+
+
+def _check_installed() -> None:
+    """Raises RequestError without the packages that training alone needs."""
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise RequestError(
+            f"Training needs packages that are not installed: {', '.join(missing)}.",
+            cure="Run: pip install -r requirements-train.txt -c constraints.txt",
+        )
+
+
+def _profile(name: str) -> Profile:
+    if name not in PROFILES:
+        raise RequestError(
+            f"There is no profile {name!r}.", field="profile", cure=f"Choose one of: {', '.join(PROFILES)}."
+        )
+    return PROFILES[name]
+
+
+def _prepared(report: Report, out: Path) -> Any:
+    table = Table("photos", "count", title=f"{out}")
+    table.add_row("kept", str(report.kept))
+    table.add_row("of these without a caption", str(report.without_caption))
+    table.add_row("of these with a person's name", str(report.named))
+    for reason, count in report.rejected.most_common():
+        table.add_row(f"left out: {reason}", str(count))
+    return table
+
+
+def _learnt(outcome: Outcome, output: Path) -> Any:
+    title = f"{output}: step {outcome.step}, {outcome.photos} photos"
+    table = Table("held-out photos" if outcome.held_out else "no photos held out", "at first", "now", title=title)
+    for name, value in outcome.last.items():
+        before = outcome.first.get(name)
+        table.add_row(name, "" if before is None else f"{before:.4f}", f"{value:.4f}")
+    return table

@@ -1,0 +1,52 @@
+"""Configs: every wrong line is told by its name."""
+
+import pytest
+
+from errors import RequestError
+from training.config import load_config
+
+LEAST = 'profile = "miniature"\noutput = "runs/x"\n[data]\nshards = ["a"]\n'
+
+
+def written(tmp_path, text):
+    file = tmp_path / "run.toml"
+    file.write_text(text)
+    return file
+
+
+def test_what_is_left_out_has_a_default(tmp_path):
+    config = load_config(written(tmp_path, LEAST))
+    assert config.buckets == ((128, 128), (128, 160), (160, 128))
+    assert config.steps == 100_000 and config.data.drop_face == 0.05
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        (("miniature", "mini"), "profile"),
+        (('output = "runs/x"\n', ""), "output"),
+        (('shards = ["a"]', ""), "data.shards"),
+        (('["a"]', "[]"), "data.shards"),
+        (('["a"]', '"a"'), "data.shards"),
+        (('["a"]', '["a"]\nbuckets = [[100, 128]]'), "data.buckets"),
+        (('["a"]', '["a"]\nbuckets = [[128]]'), "data.buckets"),
+        (('["a"]', '["a"]\ndrop_text = 0.99'), "data.drop_text"),
+        (('["a"]', '["a"]\nworker = 3'), "data.worker"),
+        (('["a"]', '["a"]\nworkers = -1'), "data.workers"),
+        (("[data]", "steps = 0\n[data]"), "steps"),
+        (("[data]", "steps = 1.5\n[data]"), "steps"),
+        (("[data]", "checkpointing = 1\n[data]"), "checkpointing"),
+        (("[data]", 'precision = "int8"\n[data]'), "precision"),
+        (("[data]", "start = 3\n[data]"), "start"),
+        (('["a"]', '["a"]\n[start]\nresampler_width = 100'), "start.resampler_width"),
+        (('["a"]', '["a"]\n[optimizer]\nrate = 0'), "optimizer.rate"),
+        (('["a"]', '["a"]\n[distillation]\nguidance = [5, 3]'), "distillation.guidance"),
+        (("[data]", "[data"), "config"),
+    ],
+)
+def test_a_wrong_setting_is_named(tmp_path, change, field):
+    assert change[0] in LEAST
+    with pytest.raises(RequestError) as caught:
+        load_config(written(tmp_path, LEAST.replace(*change)))
+    assert caught.value.field == field
+    assert caught.value.cure

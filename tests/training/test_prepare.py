@@ -1,0 +1,118 @@
+"""Photos to shards with the shipped face models: what is kept, what is left out and why, and going on."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+from errors import RequestError
+from training.photos import list_photos
+from training.prepare import prepare
+from training.shards import Shards
+from training.sift import Limits
+from weights.registry import ASSETS, PROFILES
+
+PACK = ASSETS / "miniature" / "face"
+LIMITS = Limits(min_side=96, min_face=32)
+DET_SIZE = PROFILES["miniature"].det_size
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Two named people, a blurred face, a far face, no face, a group, a broken file and a file of another kind."""
+    folder, examples = tmp_path / "photos", ASSETS / "examples"
+    for name in ("ada", "bo"):
+        (folder / name).mkdir(parents=True)
+    shutil.copy(examples / "person_1.jpg", folder / "ada" / "one.jpg")
+    shutil.copy(examples / "person_1.jpg", folder / "ada" / "two.jpg")
+    shutil.copy(examples / "person_2.jpg", folder / "bo" / "one.jpg")
+    (folder / "ada" / "one.txt").write_text(" a woman\n in a garden ")
+    (folder / "metadata.jsonl").write_text(json.dumps({"file_name": "bo/one.jpg", "text": "a man"}) + "\n")
+    for name in ("group.jpg", "no_face.jpg"):
+        shutil.copy(examples / name, folder / name)
+    (folder / "broken.jpg").write_bytes((examples / "person_3.jpg").read_bytes()[:900])
+    (folder / "notes.pdf").write_bytes(b"%PDF")
+    picture = Image.open(examples / "person_4.jpg")
+    picture.filter(ImageFilter.GaussianBlur(14)).save(folder / "blurred.jpg")
+    far = Image.new("RGB", (800, 800), "white")
+    far.paste(picture.resize((48, 48)), (300, 300))
+    far.save(folder / "far.jpg")
+    return folder
+
+
+def reasons(out: Path) -> dict[str, str]:
+    lines = [json.loads(line) for file in sorted(out.glob("rejected-*")) for line in file.read_text().splitlines()]
+    return {line["photo"]: line["reason"] for line in lines}
+
+
+def test_photos_are_sifted_and_every_one_is_accounted_for(photos, tmp_path):
+    listed = list_photos(photos, people=True)
+    seen = []
+    report = prepare(
+        listed, tmp_path / "out", PACK, det_size=DET_SIZE, limits=LIMITS, told=lambda *now: seen.append(now)
+    )
+    left_out = reasons(tmp_path / "out")
+    assert report.kept == 3 and report.named == 3 and report.without_caption == 1
+    assert left_out.pop("broken.jpg").startswith("unreadable")
+    assert left_out.pop("blurred.jpg") in ("blurred face", "no face")
+    assert left_out.pop("far.jpg") in ("small face", "no face")
+    assert left_out == {"group.jpg": "several people", "no_face.jpg": "no face"}
+    assert report.kept + report.rejected.total() == len(listed) == seen[-1][0] == seen[-1][1]
+    shards = Shards([tmp_path / "out"])
+    assert [shards.caption(row) for row in range(3)] == ["a woman in a garden", "", "a man"]
+    assert shards.others(0).tolist() == [1]
+    keypoints = shards.keypoints(0)
+    assert (keypoints > 0).all() and (keypoints < 512).all() and keypoints[0, 0] < keypoints[1, 0]
+
+
+def test_large_photos_are_shrunk_with_their_keypoints(photos, tmp_path):
+    listed = list_photos(photos / "ada")[:1]
+    sizes = {}
+    for side in (512, 256):
+        prepare(listed, tmp_path / str(side), PACK, det_size=DET_SIZE, limits=replace(LIMITS, max_side=side))
+        shards = Shards([tmp_path / str(side)])
+        sizes[side] = shards.keypoints(0) / shards.sizes[0]
+        assert shards.sizes[0].tolist() == [side, side]
+    assert np.abs(sizes[512] - sizes[256]).max() < 0.02
+
+
+def test_a_stopped_preparation_goes_on_with_several_workers(photos, tmp_path):
+    listed, out = list_photos(photos, people=True), tmp_path / "out"
+    prepare(listed, tmp_path / "whole", PACK, det_size=DET_SIZE, limits=LIMITS, per_shard=3)
+    prepare(listed, out, PACK, det_size=DET_SIZE, limits=LIMITS, per_shard=3)
+    kept = (out / "shard-00000.tar").stat().st_mtime_ns
+    (out / "shard-00002.jsonl").unlink()
+    (out / "shard-00001.jsonl").unlink()
+    (out / "shard-00001.tar.partial").write_bytes(b"half")
+    seen = []
+    report = prepare(
+        listed, out, PACK, det_size=DET_SIZE, limits=LIMITS, per_shard=3, workers=2, told=lambda *now: seen.append(now)
+    )
+    assert seen[0] == (3, len(listed)) and seen[-1] == (len(listed), len(listed))
+    assert (out / "shard-00000.tar").stat().st_mtime_ns == kept
+    assert report.kept == 3 and reasons(out) == reasons(tmp_path / "whole")
+    for name in ("shard-00000", "shard-00001", "shard-00002"):
+        assert (out / f"{name}.jsonl").read_text() == (tmp_path / "whole" / f"{name}.jsonl").read_text()
+
+
+def test_a_folder_of_other_photos_or_settings_is_refused(photos, tmp_path):
+    listed, out = list_photos(photos / "ada"), tmp_path / "out"
+    prepare(listed, out, PACK, det_size=DET_SIZE, limits=LIMITS)
+    with pytest.raises(RequestError, match="limits"):
+        prepare(listed, out, PACK, det_size=DET_SIZE, limits=replace(LIMITS, min_face=40))
+    with pytest.raises(RequestError, match="photos, names"):
+        prepare(listed[:1], out, PACK, det_size=DET_SIZE, limits=LIMITS)
+
+
+def test_photos_and_captions_that_cannot_be_listed_are_refused(tmp_path):
+    with pytest.raises(RequestError, match="no folder"):
+        list_photos(tmp_path / "nowhere")
+    with pytest.raises(RequestError, match="no picture"):
+        list_photos(tmp_path)
+    (tmp_path / "metadata.jsonl").write_text('{"file_name": "a.jpg", "text": "x"}\n{"name": 3}\n')
+    with pytest.raises(RequestError, match="Line 2"):
+        list_photos(tmp_path)

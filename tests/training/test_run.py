@@ -1,0 +1,200 @@
+"""Runs of a few steps: they learn, they go on exactly, two processes agree, and what comes out is loaded."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from errors import RequestError
+from ip_adapter.attention import face_state
+from ip_adapter.identity_net import IdentityNet
+from tests.training.drawn_world import small_run
+from training import run as runs
+from training.config import Config, load_config
+from training.run import run
+from training.task import FaceTask, trained
+from weights.store import Store
+
+ROOT = Path(__file__).parents[2]
+STORE = Store(None, True)
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def learn(config: Config, **options):
+    return run(config, FaceTask, store=STORE, **options)
+
+
+def curve(output: Path, name: str = "train/loss") -> dict[int, float]:
+    """What TensorBoard has of a run, by step."""
+    events = EventAccumulator(str(output / "logs"))
+    events.Reload()
+    return {each.step: each.value for each in events.Scalars(name)}
+
+
+def weights(output: Path, step: int) -> dict[str, torch.Tensor]:
+    return load_file(output / "checkpoints" / f"step-{step:08d}" / "trained.safetensors")
+
+
+@pytest.fixture(scope="module")
+def learnt(shards, tmp_path_factory):
+    """A run with validation pictures, its config, outcome and task."""
+    config = small_run(shards, tmp_path_factory.mktemp("learnt") / "run", steps=25, batch=4, ema=0.5, save_every=10)
+    config = replace(config, validation=replace(config.validation, pictures=2, every=10))
+    tasks = []
+
+    def make(networks, config):
+        tasks.append(FaceTask(networks, config))
+        return tasks[0]
+
+    return config, run(config, make, store=STORE), tasks[0]
+
+
+def test_the_held_out_loss_falls(learnt):
+    _, outcome, _ = learnt
+    assert (outcome.step, outcome.photos, outcome.held_out) == (25, 9, 3)
+    assert outcome.last["loss"] < 0.97 * outcome.first["loss"]
+    assert 0 <= outcome.last["found"] <= 1 and -1 <= outcome.last["identity"] <= 1
+
+
+def test_figures_pictures_and_checkpoints_are_kept(learnt):
+    config, outcome, _ = learnt
+    assert list(curve(config.output)) == list(range(1, 26))
+    looked = curve(config.output, "validation/loss")
+    assert list(looked) == [0, 10, 20, 25]
+    assert looked[25] == pytest.approx(outcome.last["loss"])
+    events = EventAccumulator(str(config.output / "logs"))
+    events.Reload()
+    assert len(events.Images("validation")) == 4
+    assert len(list((config.output / "validation").glob("step-*.png"))) == 4
+    assert sorted(path.name for path in (config.output / "checkpoints").iterdir()) == ["step-00000020", "step-00000025"]
+
+
+def test_the_files_are_instantid_s_and_hold_the_average(learnt):
+    config, _, task = learnt
+    networks = task.networks
+    average = {name: p.detach().clone() for name, p in trained(task.loss).items()}
+    state = torch.load(config.output / "checkpoints" / "step-00000025" / "custom_checkpoint_1.pkl", weights_only=False)
+    for parameter, shadow in zip(trained(task.loss).values(), state["shadow_params"], strict=True):
+        parameter.data.copy_(shadow)
+    kept = face_state(networks.unet)
+    assert (
+        json.loads((config.output / "ControlNetModel" / "config.json").read_text())["_class_name"] == "ControlNetModel"
+    )
+    net = IdentityNet.from_pretrained(config.output / "ControlNetModel", dtype=torch.float32)
+    for name, value in networks.identity_net.state_dict().items():
+        assert torch.equal(net.state_dict()[name], value.half().float()), name
+    networks.pipeline.load_ip_adapter_instantid(config.output / "ip-adapter.safetensors")
+    for group, tensors in face_state(networks.unet).items():
+        assert all(torch.equal(value, kept[group][name].half().float()) for name, value in tensors.items())
+    assert any(not torch.equal(value, average[name]) for name, value in weights(config.output, 20).items())
+
+
+def test_a_stopped_run_goes_on_exactly(shards, tmp_path):
+    whole = small_run(shards, tmp_path / "whole", accumulation=2, ema=0.9)
+    learn(whole)
+    stopped = replace(whole, output=tmp_path / "stopped")
+    assert learn(stopped, until=2).step == 2
+
+    def stop(step: int, numbers: dict[str, float]) -> None:
+        if step == 4 and "train/loss" in numbers:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    assert learn(stopped, told=stop).step == 4
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert learn(stopped).step == 6
+    assert curve(stopped.output) == curve(whole.output)
+    first, second = weights(whole.output, 6), weights(stopped.output, 6)
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+    one, other = (load_file(each.output / "ip-adapter.safetensors") for each in (whole, stopped))
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_two_processes_learn_as_one_with_twice_the_batch(shards, tmp_path):
+    one = small_run(shards, tmp_path / "one", batch=4, steps=4)
+    learn(one)
+    text = f"""
+        profile = "miniature"
+        output = {json.dumps(str(tmp_path / "two"))}
+        steps = 4
+        batch = 2
+        precision = "no"
+        log_every = 1
+        [data]
+        shards = [{json.dumps(str(shards))}]
+        buckets = [[64, 64]]
+        held_out = 0.25
+        workers = 0
+        [start]
+        resampler_width = 64
+        tokens = 4
+        conditioning_channels = [8, 8, 8, 8, 8]
+        [optimizer]
+        rate = 1e-3
+        adapter_rate = 2e-3
+        betas = [0.9, 0.99]
+        warmup = 2
+        [validation]
+        every = 0
+        samples = 3
+        pictures = 0
+    """
+    file = tmp_path / "two.toml"
+    file.write_text(text)
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
+    launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+    done = subprocess.run(
+        [*launch, "cli.py", "train", "--config", str(file)],
+        cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("step 4") == 1
+    ours, theirs = curve(one.output), curve(tmp_path / "two")
+    assert list(theirs) == [1, 2, 3, 4]
+    assert np.allclose([theirs[step] for step in ours], list(ours.values()), rtol=1e-4)
+    looked = [curve(output, "validation/loss")[4] for output in (one.output, tmp_path / "two")]
+    assert looked[0] == pytest.approx(looked[1], rel=1e-4)
+
+
+def test_one_person_is_learned_alone(shards, tmp_path):
+    outcome = learn(small_run(shards, tmp_path / "run", steps=2), overfit=True)
+    assert outcome.photos == outcome.held_out == 3
+    assert (tmp_path / "run" / "overfit" / "ip-adapter.safetensors").exists()
+
+
+def test_another_run_in_the_same_folder_is_refused(shards, tmp_path):
+    config = small_run(shards, tmp_path / "run", steps=1)
+    learn(config)
+    assert learn(replace(config, steps=2)).step == 2
+    with pytest.raises(RequestError, match="seed"):
+        learn(replace(config, seed=1))
+    with pytest.raises(RequestError, match="photos of all processes"):
+        learn(replace(config, batch=3))
+
+
+def test_eight_bits_need_bitsandbytes(shards, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "bitsandbytes.optim", None)
+    config = small_run(shards, tmp_path / "run")
+    with pytest.raises(RequestError, match="bitsandbytes"):
+        learn(replace(config, optimizer=replace(config.optimizer, eight_bit=True)))
+
+
+def test_a_cpu_refuses_fp16(shards, tmp_path):
+    if runs.torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(RequestError, match="fp16"):
+        learn(small_run(shards, tmp_path / "run", precision="fp16"))
+
+
+@pytest.mark.parametrize("name", ["miniature", "miniature_lcm", "sdxl"])
+def test_the_shipped_configs_are_sound(name):
+    config = load_config(ROOT / "training" / "configs" / f"{name}.toml")
+    assert config.data.shards and config.output.parts[0] == "runs"

@@ -1,0 +1,71 @@
+"""A folder of photos as training takes it: which files, what each shows in words, and whom."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from errors import RequestError
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif")
+METADATA = "metadata.jsonl"
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A file of the folder. caption: empty where there is none. person: name of its first folder, or None."""
+
+    path: Path
+    name: str
+    caption: str
+    person: str | None
+
+
+def list_photos(folder: Path, *, people: bool = False) -> list[Photo]:
+    """Every picture below a folder, in the order of its name.
+
+    Captions come from a text file beside the picture (`portrait.jpg`, `portrait.txt`) or from `metadata.jsonl` in its
+    folder or one above, with lines like {"file_name": "a/portrait.jpg", "text": "a portrait of a woman"}, the layout of
+    the hub's image folders. The text file wins.
+
+    Args:
+        people: the first folder level names people.
+
+    Raises:
+        RequestError: no such folder, no picture in it, or a metadata file that cannot be read.
+    """
+    if not folder.is_dir():
+        raise RequestError(f"There is no folder {folder}.", field="photos", cure="Give the folder of the photos.")
+    told: dict[Path, str] = {}
+    for file in sorted(folder.rglob(METADATA)):
+        told |= _metadata(file)
+    photos = []
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() not in ENDINGS or not path.is_file():
+            continue
+        inside = path.relative_to(folder)
+        beside = path.with_suffix(".txt")
+        caption = beside.read_text(errors="replace") if beside.is_file() else told.get(path, "")
+        person = inside.parts[0] if people and len(inside.parts) > 1 else None
+        photos.append(Photo(path, inside.as_posix(), " ".join(caption.split()), person))
+    if not photos:
+        raise RequestError(f"{folder} holds no picture.", field="photos", cure=f"Pictures end in {', '.join(ENDINGS)}.")
+    return photos
+
+
+def _metadata(file: Path) -> dict[Path, str]:
+    captions = {}
+    for number, line in enumerate(file.read_text().splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            captions[file.parent / entry["file_name"]] = str(entry.get("text", ""))
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise RequestError(
+                f"Line {number} of {file} is no caption.",
+                field=METADATA,
+                cure='Write lines like {"file_name": "portrait.jpg", "text": "a portrait of a woman"}.',
+            ) from error
+    return captions

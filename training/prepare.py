@@ -1,0 +1,168 @@
+"""From a folder of photos to shards: many workers, resumable, and every photo that was left out is listed.
+
+The photos, in the order of their names, are cut into equal parts; each part becomes one shard with its two lists,
+`shard-00007.jsonl` of what was kept and `rejected-00007.jsonl` of what was not and why. A part whose lists are
+there is done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+
+from errors import RequestError
+from face.analyzer import FaceAnalyzer
+from training.photos import Photo
+from training.shards import Sample, write_shard
+from training.sift import Limits, Unfit, sift
+
+SETTINGS = "preparation.json"
+
+
+@dataclass(frozen=True)
+class Report:
+    """kept: photos in the shards. without_caption, named: how many of them have no caption, have a person's name.
+    rejected: how many photos were left out for each reason."""
+
+    kept: int
+    without_caption: int
+    named: int
+    rejected: Counter[str]
+
+
+def prepare(
+    photos: Sequence[Photo],
+    out: Path,
+    pack: Path,
+    *,
+    det_size: int = 640,
+    limits: Limits | None = None,
+    per_shard: int = 1000,
+    workers: int = 1,
+    providers: Sequence[str] = ("CPUExecutionProvider",),
+    told: Callable[[int, int], None] = lambda done, total: None,
+) -> Report:
+    """Write shards of the photos that are fit, and go on where an earlier call was stopped.
+
+    Args:
+        pack: folder of the face models. det_size: side in pixels of the square that the detector sees.
+        workers: processes; each loads the face models once.
+        told: called with (photos looked at, photos in all).
+
+    Raises:
+        RequestError: the folder holds shards of other photos, or made with other settings.
+    """
+    limits = limits or Limits()
+    out.mkdir(parents=True, exist_ok=True)
+    _claim(out, photos, {"per_shard": per_shard, "det_size": det_size, "limits": asdict(limits)}, pack)
+    parts = {number: photos[at : at + per_shard] for number, at in enumerate(range(0, len(photos), per_shard))}
+    todo = {number: part for number, part in parts.items() if not _done(out, number)}
+    done = len(photos) - sum(map(len, todo.values()))
+    told(done, len(photos))
+    work = [(number, part, str(out), limits) for number, part in todo.items()]
+    setup = (str(pack), det_size, tuple(providers))
+    for number in _worked(work, setup, min(workers, len(work))):
+        done += len(todo[number])
+        told(done, len(photos))
+    return summary(out, len(parts))
+
+
+def summary(out: Path, parts: int) -> Report:
+    """What the lists of a folder say."""
+    rejected: Counter[str] = Counter()
+    kept = without_caption = named = 0
+    for number in range(parts):
+        shard = shard_path(out, number)
+        for line in map(json.loads, _rejected_path(out, number).read_text().splitlines()):
+            rejected[line["reason"]] += 1
+        for line in map(json.loads, shard.with_suffix(".jsonl").read_text().splitlines()):
+            kept += 1
+            without_caption += line["members"]["txt"][1] == 0
+            named += line["person"] is not None
+    return Report(kept, without_caption, named, rejected)
+
+
+def shard_path(out: Path, number: int) -> Path:
+    return out / f"shard-{number:05d}.tar"
+
+
+def _rejected_path(out: Path, number: int) -> Path:
+    return out / f"rejected-{number:05d}.jsonl"
+
+
+def _done(out: Path, number: int) -> bool:
+    return shard_path(out, number).with_suffix(".jsonl").exists()
+
+
+def _claim(out: Path, photos: Sequence[Photo], settings: dict, pack: Path) -> None:
+    """Remember what the shards are made of; refuse a folder of others. Leftovers of a stopped run are removed."""
+    listed = hashlib.sha256("\n".join(f"{photo.name}\t{photo.person}" for photo in photos).encode())
+    settings = {"photos": len(photos), "names": listed.hexdigest(), "pack": pack.name, **settings}
+    settings = json.loads(json.dumps(settings))
+    file = out / SETTINGS
+    if not file.exists():
+        if any(out.glob("shard-*")):
+            raise RequestError(f"{out} holds other shards.", field="out", cure="Choose another folder.")
+        file.write_text(json.dumps(settings, indent=1))
+    elif (before := json.loads(file.read_text())) != settings:
+        other = ", ".join(name for name in settings if settings[name] != before.get(name))
+        raise RequestError(
+            f"{out} holds shards that were made otherwise ({other}).",
+            field="out",
+            cure="Choose another folder, or empty this one to begin again.",
+        )
+    for leftover in out.glob("*.partial"):
+        leftover.unlink()
+
+
+_analyzer: FaceAnalyzer | None = None
+
+
+def _set_up(pack: str, det_size: int, providers: tuple[str, ...]) -> None:
+    global _analyzer
+    cv2.setNumThreads(1)
+    _analyzer = FaceAnalyzer(Path(pack), det_size=det_size, providers=providers)
+
+
+def _worked(work: list[tuple], setup: tuple, workers: int) -> Iterator[int]:
+    """Numbers of parts as they get done, in this process when one worker is enough."""
+    if workers <= 1:
+        if work:
+            _set_up(*setup)
+        yield from (_prepare_part(*each) for each in work)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=_set_up, initargs=setup) as pool:
+        for future in as_completed([pool.submit(_prepare_part, *each) for each in work]):
+            yield future.result()
+
+
+def _prepare_part(number: int, photos: Sequence[Photo], out: str, limits: Limits) -> int:
+    path, rejected = shard_path(Path(out), number), []
+
+    def fit() -> Iterator[Sample]:
+        assert _analyzer is not None
+        for place, photo in enumerate(photos):
+            try:
+                yield sift(photo, _analyzer, limits, f"{number:05d}-{place:06d}")
+            except Unfit as reason:
+                rejected.append({"photo": photo.name, "reason": str(reason)})
+        _write_lines(_rejected_path(Path(out), number), rejected)
+
+    # The list of the kept comes last: it is what makes a part done.
+    write_shard(path, fit())
+    return number
+
+
+def _write_lines(path: Path, lines: list[dict]) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    partial.replace(path)

@@ -1,0 +1,295 @@
+"""A run from its config to trained files: accelerate's loop, which one process or many share.
+
+What a step learns from is a function of the seed and the step (training.examples), so a run that was stopped goes on
+exactly, and two processes do what one does with twice the batch.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import ProjectConfiguration, set_seed
+from diffusers.optimization import get_scheduler
+from diffusers.training_utils import EMAModel
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.data import DataLoader
+
+from errors import RequestError
+from face.analyzer import FaceAnalyzer
+from training.buckets import Batches, Order, nearest_bucket
+from training.checkpoints import Checkpoints, claim
+from training.config import Config
+from training.examples import Canvas, Examples, HeldOut, collate, one_person, split
+from training.networks import Networks, load_networks
+from training.shards import Shards
+from training.task import Task, trained
+from training.validation import held_out_loss, make_pictures
+from weights.store import Store
+
+LOGS, CHECKPOINTS, PICTURES, OVERFIT = "logs", "checkpoints", "validation", "overfit"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """step: where the run stands. first, last: what validation said at the run's begin (empty when it went on) and now.
+    photos, held_out: how many were learned from and looked at."""
+
+    step: int
+    photos: int
+    held_out: int
+    first: dict[str, float] = field(default_factory=dict)
+    last: dict[str, float] = field(default_factory=dict)
+
+
+def run(
+    config: Config,
+    make_task: Callable[[Networks, Config], Task],
+    *,
+    until: int | None = None,
+    overfit: bool = False,
+    store: Store | None = None,
+    told: Callable[[int, dict[str, float]], None] = lambda step, numbers: None,
+) -> Outcome:
+    """Train, or go on where the output folder's newest checkpoint stands.
+
+    Args:
+        make_task: FaceTask or DistilTask.
+        until: stop at this step, with a checkpoint, as if interrupted; the schedule stays that of config.steps.
+        overfit: learn one person alone, and look at the very photos that are learned; into a folder of its own.
+        told: called on the main process with the step and its figures.
+
+    Raises:
+        RequestError, WeightsMissing, WeightsCorrupt: before anything is learnt.
+    """
+    if overfit:
+        config = replace(config, output=config.output / OVERFIT)
+    accelerator = _accelerator(config)
+    shards = Shards(config.data.shards)
+    rows, looked_at = (one_person(shards),) * 2 if overfit else split(shards, config.data.held_out, config.seed)
+    together = config.batch * accelerator.num_processes
+    claim(config, rows, together, accelerator)
+
+    set_seed(config.seed)
+    store = store or Store(None, None)
+    half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(config.precision, torch.float32)
+    on_cpu = accelerator.device.type == "cpu"
+    task = make_task(load_networks(config, store, torch.float32 if on_cpu else half), config)
+    if config.checkpointing:
+        task.networks.use_checkpointing()
+    task.networks.pipeline.to(accelerator.device)
+    channels, factor = task.networks.latents_of
+    canvas = Canvas(config.buckets, channels, factor, config.weights.keypoint_base_side)
+    buckets = nearest_bucket(shards.sizes, config.buckets)
+    looked_at = looked_at[: config.validation.samples]
+    photos = HeldOut(shards, looked_at, buckets[looked_at], canvas, config.seed) if len(looked_at) else None
+    analyzer = None
+    if photos is not None and config.validation.pictures and accelerator.is_main_process:
+        analyzer = FaceAnalyzer(store.path(config.weights.face_pack), det_size=config.weights.det_size)
+
+    loop = _Loop(config, accelerator, task, photos, analyzer, told)
+    order = Order(rows, buckets[rows], shards.shard_of[rows], unit=together, seed=config.seed)
+    with _attention(on_cpu):
+        loop.learn(Examples(shards, order, canvas, config.data, config.seed), min(until or config.steps, config.steps))
+    return Outcome(loop.step, len(rows), len(looked_at), loop.first, loop.last)
+
+
+def _accelerator(config: Config) -> Accelerator:
+    on_cpu = not (torch.cuda.is_available() or torch.backends.mps.is_available())
+    if on_cpu and config.precision == "fp16":
+        raise RequestError("A CPU cannot train in fp16.", field="precision", cure='Write "bf16" or "no".')
+    return Accelerator(
+        cpu=on_cpu,
+        mixed_precision=config.precision,
+        gradient_accumulation_steps=config.accumulation,
+        step_scheduler_with_optimizer=False,
+        log_with="tensorboard",
+        project_config=ProjectConfiguration(str(config.output), str(config.output / LOGS)),
+    )
+
+
+def _attention(on_cpu: bool) -> Any:
+    """On a CPU, plain products train faster than torch's fused attention, whose backward pass in bfloat16 is slow."""
+    return sdpa_kernel(SDPBackend.MATH) if on_cpu else nullcontext()
+
+
+class _Loop:
+    """The state of a run and its steps."""
+
+    def __init__(
+        self,
+        config: Config,
+        accelerator: Accelerator,
+        task: Task,
+        photos: HeldOut | None,
+        analyzer: FaceAnalyzer | None,
+        told: Callable[[int, dict[str, float]], None],
+    ) -> None:
+        self.config, self.accelerator, self.task, self.told = config, accelerator, task, told
+        self.photos, self.analyzer = photos, analyzer
+        self.parameters = list(trained(task.loss).values())
+        self.optimizer = accelerator.prepare_optimizer(_optimizer(config, task))
+        self.schedule = get_scheduler(
+            config.optimizer.schedule,
+            optimizer=self.optimizer,
+            num_warmup_steps=config.optimizer.warmup,
+            num_training_steps=config.steps,
+        )
+        self.average = EMAModel(self.parameters, decay=config.ema) if config.ema else None
+        self.model = accelerator.prepare_model(task.loss)
+        accelerator.register_for_checkpointing(self.schedule)
+        if self.average is not None:
+            self.average.to(accelerator.device)
+            accelerator.register_for_checkpointing(self.average)
+        self.checkpoints = Checkpoints(accelerator, task.loss, config.output / CHECKPOINTS, config.keep)
+        self.step, self.looked = 0, -1  # steps done, and the step of the last validation
+        self.first: dict[str, float] = {}
+        self.last: dict[str, float] = {}
+
+    def learn(self, examples: Examples, until: int) -> None:
+        """Steps up to `until`; a signal to end (SIGTERM, Ctrl-C) ends them early, with a checkpoint."""
+        accelerator, config = self.accelerator, self.config
+        if (newest := self.checkpoints.newest()) is not None:
+            self.checkpoints.load(newest)
+            self.step = newest
+        accelerator.init_trackers("", config={"profile": config.profile, "seed": config.seed})
+        if self.step == 0:
+            self.first = self.last = self._validate()
+        with _ending(accelerator):
+            self._steps(self._batches(examples, until), until)
+        if self.looked != self.step:
+            self.last = self._validate()
+        self.checkpoints.save(self.step)
+        self._export()
+        accelerator.end_training()
+
+    def _batches(self, examples: Examples, until: int) -> Any:
+        each, workers = self.config.accumulation * examples.order.unit, self.config.data.workers
+        places = Batches(self.step * each, until * each, self.config.batch)
+        loader = DataLoader(
+            examples,
+            batch_sampler=places,  # type: ignore[arg-type]
+            collate_fn=collate,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=self.accelerator.device.type == "cuda",
+        )
+        return self.accelerator.prepare_data_loader(loader)
+
+    def _steps(self, batches: Any, until: int) -> None:
+        accelerator, config = self.accelerator, self.config
+        losses: list[torch.Tensor] = []
+        for batch in batches:
+            with accelerator.accumulate(self.model):
+                loss = self.model(batch).mean()
+                accelerator.backward(loss)
+                losses.append(loss.detach())
+                norm = None
+                if accelerator.sync_gradients and config.optimizer.clip:
+                    norm = accelerator.clip_grad_norm_(self.parameters, config.optimizer.clip)
+                self.optimizer.step()
+                self.optimizer.zero_grad()
+            if not accelerator.sync_gradients:
+                continue
+            self.schedule.step()
+            if self.average is not None:
+                self.average.step(self.parameters)
+            self.step += 1
+            if self.step % config.log_every == 0 or self.step == until:
+                self._log(losses, norm)
+                losses = []
+            if self.step % config.save_every == 0:
+                self.checkpoints.save(self.step)
+                self._export()
+            if config.validation.every and self.step % config.validation.every == 0:
+                self.last = self._validate()
+            if accelerator.check_trigger():
+                break
+
+    def _log(self, losses: list[torch.Tensor], norm: torch.Tensor | None) -> None:
+        loss = self.accelerator.reduce(torch.stack(losses).mean(), "mean").item()
+        numbers = {"train/loss": loss, "train/rate": self.schedule.get_last_lr()[0]}
+        if norm is not None:
+            numbers["train/gradient"] = float(norm)
+        self._tell(numbers)
+
+    def _tell(self, numbers: dict[str, float]) -> None:
+        self.accelerator.log(numbers, step=self.step)
+        if self.accelerator.is_main_process:
+            self.told(self.step, numbers)
+
+    def _validate(self) -> dict[str, float]:
+        """Figures of the held-out photos with the averaged weights, where there is an average."""
+        self.looked = self.step
+        if self.photos is None:
+            return {}
+        config, accelerator = self.config, self.accelerator
+        with self._averaged():
+            numbers = {"loss": held_out_loss(self.task, self.photos, config.batch, accelerator)}
+            if self.analyzer is not None:
+                made, sheet = make_pictures(
+                    self.task, self.photos, config.validation.pictures, self.analyzer, accelerator, config.seed
+                )
+                numbers |= made
+                folder = config.output / PICTURES
+                folder.mkdir(parents=True, exist_ok=True)
+                sheet.save(folder / f"step-{self.step:08d}.png")
+                for tracker in accelerator.trackers:
+                    tracker.log_images({"validation": np.asarray(sheet)[None]}, step=self.step, dataformats="NHWC")
+        accelerator.wait_for_everyone()
+        self._tell({f"validation/{name}": value for name, value in numbers.items()})
+        return numbers
+
+    def _export(self) -> None:
+        if self.accelerator.is_main_process:
+            with self._averaged():
+                self.task.export(self.config.output)
+        self.accelerator.wait_for_everyone()
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        if self.average is None:
+            yield
+            return
+        self.average.store(self.parameters)
+        self.average.copy_to(self.parameters)
+        try:
+            yield
+        finally:
+            self.average.restore(self.parameters)
+
+
+def _optimizer(config: Config, task: Task) -> torch.optim.Optimizer:
+    wanted = config.optimizer
+    kind = torch.optim.AdamW
+    if wanted.eight_bit:
+        try:
+            from bitsandbytes.optim import AdamW8bit
+        except ImportError as error:
+            raise RequestError(
+                "bitsandbytes is not installed.",
+                field="optimizer.eight_bit",
+                cure="Run: pip install bitsandbytes, or write eight_bit = false.",
+            ) from error
+        kind = AdamW8bit
+    return kind(task.groups(), betas=wanted.betas, weight_decay=wanted.weight_decay)
+
+
+@contextmanager
+def _ending(accelerator: Accelerator) -> Iterator[None]:
+    """Within the block, signals to end are noted for all processes instead of ending this one."""
+    before = {
+        number: signal.signal(number, lambda *_: accelerator.set_trigger())
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
