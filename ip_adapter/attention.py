@@ -151,8 +151,9 @@ def face_state(unet: UNet2DConditionModel) -> dict[str, dict[str, torch.Tensor]]
     layers = [name for name in unet.attn_processors if not name.startswith("encoder_hid_proj.")]
     attention = {}
     for index, name in enumerate(layers):
-        processor = unet.attn_processors[name]
+        processor: Any = unet.attn_processors[name]
         if isinstance(processor, AddedFaceAttention):
-            attention[f"{index}.to_k_ip.weight"] = processor.to_k_ip[0].weight.detach()
-            attention[f"{index}.to_v_ip.weight"] = processor.to_v_ip[0].weight.detach()
+            attention |= {
+                f"{index}.{part}.weight": getattr(processor, part)[0].weight.detach() for part in ("to_k_ip", "to_v_ip")
+            }
     return {"image_proj": resampler_state(projection.resampler.state_dict()), "ip_adapter": attention}

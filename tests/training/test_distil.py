@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def config(shards, output, **changes):
-    made = small_run(shards, output, steps=12, start=Start("profile", "profile"), **changes)
+    made = small_run(shards, output, steps=4, start=Start("profile", "profile"), **changes)
     made = replace(made, optimizer=replace(made.optimizer, adapter_rate=3e-4))
     return replace(made, distillation=Distillation(rank=4, guidance=(2.0, 3.0), solver_steps=20))
 
@@ -39,12 +39,25 @@ def distilled(shards, tmp_path_factory):
     return made, run(made, make, store=STORE), tasks[0]
 
 
-def test_the_loss_falls_and_the_lora_is_in_the_unet_alone(distilled):
+def test_the_lora_is_in_the_unet_alone(distilled):
     _, outcome, task = distilled
-    assert outcome.step == 12 and outcome.last["loss"] < outcome.first["loss"]
+    assert outcome.step == 4 and outcome.last["loss"] != outcome.first["loss"]
     names = [name for name, parameter in task.loss.named_parameters() if parameter.requires_grad]
     assert names and all(name.startswith("networks.unet.") and ".lora_" in name for name in names)
     assert not any("encoder_hid_proj" in name or "_ip." in name for name in names)
+
+
+def test_the_student_becomes_consistent_where_it_learns(shards, tmp_path):
+    task = DistilTask(load_networks(config(shards, tmp_path), STORE, torch.float32), config(shards, tmp_path))
+    optimizer = torch.optim.AdamW(task.groups())
+    losses = []
+    for _ in range(12):
+        loss = task.loss(batch()).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.9 * losses[0]
 
 
 @torch.no_grad()
