@@ -24,7 +24,7 @@ from training.miniature.detector_net import (
     follow,
     make_targets,
 )
-from training.miniature.export import largest_difference
+from training.miniature.export import largest_difference, store_half
 from training.miniature.face_pack import ASSETS, DET_SIZE, OTHER_ASSETS, Recogniser, open_analysis, open_detector
 from training.miniature.faces import Faces
 from training.miniature.person import EXAMPLE_SEEDS
@@ -220,6 +220,10 @@ class TestTraining:
         assert [second.advance() for _ in range(2)] == losses[2:]
         path = recogniser.export(second.net, tmp_path)
         assert largest_difference(second.net, path, torch.randn(3, 3, 112, 112)) < 1e-4
+        whole = path.stat().st_size
+        store_half(path)
+        assert path.stat().st_size < 0.6 * whole
+        assert largest_difference(second.net, path, torch.randn(3, 3, 112, 112)) < 0.05
         assert set(recogniser.measure(tmp_path, few)) == {"same", "different", "rank1", "reference_rank1", "norm"}
 
     def test_detector_resumes_exactly_and_exports_what_it_is(self, sources, few, tmp_path):

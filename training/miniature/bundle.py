@@ -14,6 +14,7 @@ from transformers import CLIPTokenizer
 from training.miniature.adapter import AdapterStage, adapter_state, new_identity_net, split_weights
 from training.miniature.base import BLOCKS, BaseStage, new_unet
 from training.miniature.codec import Components, assembled, new_autoencoder
+from training.miniature.export import store_half
 from training.miniature.loop import averaged_weights, trained
 from training.miniature.noise import new_scheduler
 from training.miniature.text import load_tokenizer, new_text_encoders
@@ -80,6 +81,8 @@ def write(out: Path, to: Path) -> None:
     for pack in ("face", "face_other"):
         if (out / pack).is_dir():
             shutil.copytree(out / pack, to / pack, dirs_exist_ok=True)
+        for file in sorted((to / pack).glob("*.onnx")):
+            store_half(file)
     write_sums(to)
 
 
