@@ -220,9 +220,9 @@ class TestTraining:
         assert [second.advance() for _ in range(2)] == losses[2:]
         path = recogniser.export(second.net, tmp_path)
         assert largest_difference(second.net, path, torch.randn(3, 3, 112, 112)) < 1e-4
-        whole = path.stat().st_size
+        full = path.stat().st_size
         store_half(path)
-        assert path.stat().st_size < 0.6 * whole
+        assert path.stat().st_size < 0.6 * full
         assert largest_difference(second.net, path, torch.randn(3, 3, 112, 112)) < 0.05
         assert set(recogniser.measure(tmp_path, few)) == {"same", "different", "rank1", "reference_rank1", "norm"}
 
