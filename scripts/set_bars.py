@@ -36,10 +36,6 @@ def replaced(owner: Any, name: str, made: Callable[[Any], Any]) -> Iterator[None
         setattr(owner, name, before)
 
 
-def left_and_right_swapped(draw: Any) -> Any:
-    return lambda keypoints, size, **rest: draw(np.asarray(keypoints)[..., SWAPPED, :], size, **rest)
-
-
 def mirrored(draw: Any) -> Any:
     def faulty(keypoints: Any, size: tuple[int, int], **rest: Any) -> Any:
         turned = np.asarray(keypoints)[..., SWAPPED, :] * [-1, 1] + [size[0] - 1, 0]
@@ -66,7 +62,6 @@ def unconditional_tokens_zeroed(tokens_of: Any) -> Any:
 TOKENS = (StableDiffusionXLInstantIDPipeline, "_tokens")
 FAULTS: dict[str, tuple[Any, str, Callable[[Any], Any]]] = {
     "keypoints mirrored": (generation.prepare, "draw_keypoints", mirrored),
-    "left and right keypoints swapped": (generation.prepare, "draw_keypoints", left_and_right_swapped),
     "embedding normalised": (*TOKENS, embedding_normalised),
     "unconditional tokens zeroed": (*TOKENS, unconditional_tokens_zeroed),
 }
