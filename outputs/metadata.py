@@ -24,7 +24,7 @@ from xml.sax.saxutils import escape, quoteattr
 from PIL import Image, PngImagePlugin
 
 from errors import RequestError
-from face.keypoints import carry_keypoints
+from generation.people import carried
 from generation.request import GeneratedImage, GenerationRequest, GenerationResult
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 
 def settings_of(result: GenerationResult, number: int) -> dict[str, Any]:
     """Settings of picture `number` of a result, alone: its own seed and a count of 1."""
-    return {**result.settings, "seed": result.images[number].seed, "count": 1}
+    return {**result.settings, "seed": result.images[number].seed, "count": 1, "best_of": None}
 
 
 def write_png(
@@ -149,8 +149,7 @@ def request_from_settings(
         before = _size(settings, None)
         after = _size({**kept, **changes}, profile)
         if before is not None and after is not None and before != after:
-            points = carry_keypoints(kept["keypoints"], before, after)
-            kept["keypoints"] = [[float(x), float(y)] for x, y in points]
+            kept["keypoints"] = carried(kept["keypoints"], before, after)
     return GenerationRequest.from_settings(kept, photos, **changes)
 
 
@@ -206,7 +205,7 @@ def _texts(settings: dict[str, Any]) -> PngImagePlugin.PngInfo:
 
 def _of_picture(image: GeneratedImage, settings: Mapping[str, Any]) -> dict[str, Any]:
     scores = {"identity": image.identity, "keypoint_error": image.keypoint_error}
-    return {**settings, "seed": image.seed, "count": 1, **scores}
+    return {**settings, "seed": image.seed, "count": 1, "best_of": None, **scores}
 
 
 def _bare(image: Image.Image) -> Image.Image:

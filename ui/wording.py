@@ -66,6 +66,8 @@ PHASES = {
     "reading": "reading the face",
     "denoising": "step {step} of {total}",
     "scoring": "measuring the likeness",
+    "comparing": "comparing with the picture without the person, step {step} of {total}",
+    "refining": "making the small face again, step {step} of {total}",
 }
 
 
