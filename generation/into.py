@@ -56,6 +56,9 @@ def notes(request: GenerationRequest) -> list[str]:
     told = []
     if request.strength is not None and request.into is None and request.start_picture is None:
         told.append("strength has no effect without a picture to start from.")
+    if request.into is not None and request.template is None:
+        idle = [name for name in ("pose", "view", "keypoints") if getattr(request, name) is not None]
+        told += [f"{name} has no effect where the photo to put the person into decides it." for name in idle]
     if request.into is None and request.into_face is not None:
         told.append("into_face has no effect without a photo to put the person into.")
     return told

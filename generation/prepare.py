@@ -60,14 +60,20 @@ class Prepared:
     controls: tuple[ReadyControl, ...] = ()
 
     @property
+    def first(self) -> int:
+        """Where the person of `photos` stands, from the left."""
+        order = self.request.assignment
+        return 0 if order is None else order.index(0)
+
+    @property
     def identity(self) -> Identity:
-        """The leftmost person."""
-        return self.identities[0]
+        """The person of `photos`."""
+        return self.identities[self.first]
 
     @property
     def keypoints(self) -> np.ndarray:
-        """(5, 2) float32 x, y px wanted of the leftmost person in the finished picture."""
-        return self.places[0]
+        """(5, 2) float32 x, y px wanted of that person in the finished picture."""
+        return self.places[self.first]
 
     @property
     def places(self) -> np.ndarray:

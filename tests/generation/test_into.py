@@ -162,3 +162,8 @@ def test_settings_say_which_pictures_they_need(engine, photo, scene):
     again = GenerationRequest.from_settings(kept, (photo,), into=scene)
     *_, result = engine.generate(again)
     assert np.array_equal(pixels(result), pixels(run(engine, photo, into=scene)))
+
+
+def test_what_the_photo_decides_is_told(engine, photo, scene):
+    notes = engine.prepare(GenerationRequest(photos=(photo,), into=scene, view="up")).notes
+    assert [note.split()[0] for note in notes if "no effect" in note] == ["view"]

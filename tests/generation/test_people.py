@@ -79,6 +79,12 @@ def test_the_assignment_says_who_stands_where(engine, couple):
     assert np.array_equal(pixels(run(engine, ask(couple))), pixels(run(engine, given)))
 
 
+def test_the_coach_speaks_of_the_photos_of_the_first_person(engine, couple):
+    result = run(engine, ask(couple, assignment=(1, 0), steps=1))
+    first, *_ = engine.analyzer.find(couple[0][0])
+    assert np.array_equal(result.references[0].face.embedding, first.embedding)
+
+
 def test_every_person_has_a_score(engine, couple):
     result = run(engine, ask(couple))
     (made,) = result.images
