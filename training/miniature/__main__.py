@@ -32,7 +32,7 @@ LIMITS = {"yaw": 35.0, "pitch": 16.0, "roll": 18.0, "face_size": (0.55, 0.75), "
 PICTURE_STYLES = (0.40, 0.15, 0.09, 0.12, 0.07, 0.08, 0.09)  # in the order of shot.STYLES
 REFERENCE_STYLES = (0.76, 0.08, 0.04, 0.04, 0.02, 0.02, 0.04)
 # About what the shipped bundle had on two shared cores.
-MINUTES = {"decoder": 12.0, "encoder": 2.0, "base": 36.0, "joint": 46.0, "adapter": 21.0}
+MINUTES = {"decoder": 35.0, "encoder": 5.0, "base": 36.0, "joint": 130.0, "adapter": 30.0}
 MUON = 1.3e-3  # rate of matrices
 OTHER_RECOGNISER = ("--net", "residual", "--steps", "800")
 
