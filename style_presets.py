@@ -202,9 +202,7 @@ def load_styles(path: str | os.PathLike[str], base: Mapping[str, Style] = STYLES
     except _RepeatedKey as error:
         raise wrong(f"{str(error)!r} appears twice.") from error
     except (ValueError, RecursionError) as error:
-        raise wrong(
-            "the style file cannot be read: it nests too deeply, or a number is too long."
-        ) from error
+        raise wrong("the style file cannot be read: it nests too deeply, or a number is too long.") from error
     if not isinstance(entries, dict):
         raise wrong('the file must hold one JSON object, {"Name": {"prompt": ...}}.')
     return dict(base) | {name: _style(name, entry, wrong) for name, entry in entries.items()}

@@ -83,9 +83,9 @@ def depth(picture: Image.Image, folder: Path) -> Image.Image:
     with torch.no_grad():
         output = model(**processor(images=picture.convert("RGB"), return_tensors="pt"))
     (found,) = processor.post_process_depth_estimation(output, target_sizes=[(picture.height, picture.width)])
-    near = found["predicted_depth"].numpy()
+    near = np.asarray(found["predicted_depth"])
     span = float(np.ptp(near)) or 1.0
-    return Image.fromarray(np.uint8(np.rint((near - near.min()) / span * 255))).convert("RGB")
+    return Image.fromarray(np.rint((near - near.min()) / span * 255).astype(np.uint8)).convert("RGB")
 
 
 def pose(picture: Image.Image, detector: Path, joints: Path) -> Image.Image:
@@ -130,7 +130,7 @@ def _joints(picture: Image.Image, boxes: np.ndarray, folder: Path) -> np.ndarray
     from transformers import VitPoseForPoseEstimation, VitPoseImageProcessorPil
 
     model = _model(VitPoseForPoseEstimation, folder)
-    processor = VitPoseImageProcessorPil.from_pretrained(folder, local_files_only=True)
+    processor: Any = VitPoseImageProcessorPil.from_pretrained(folder, local_files_only=True)
     with torch.no_grad():
         output = model(**processor(images=picture.convert("RGB"), boxes=[boxes], return_tensors="pt"))
     (people,) = processor.post_process_pose_estimation(output, boxes=[boxes])
@@ -156,7 +156,7 @@ def draw_skeletons(people: np.ndarray, size: tuple[int, int]) -> Image.Image:
         for (first, second), colour in zip(LIMBS, COLOURS, strict=False):
             if joints[first, 2] >= SURE and joints[second, 2] >= SURE:
                 _limb(canvas, joints[first, :2], joints[second, :2], radius, colour)
-    canvas = np.uint8(canvas * LIMB_BRIGHTNESS)
+    canvas = (canvas * LIMB_BRIGHTNESS).astype(np.uint8)
     for joints in skeletons:
         for (x, y, sure), colour in zip(joints, COLOURS, strict=True):
             if sure >= SURE:
@@ -185,7 +185,7 @@ def _limb(canvas: np.ndarray, first: np.ndarray, second: np.ndarray, radius: int
         360,
         1,
     )
-    cv2.fillConvexPoly(canvas, outline, colour)
+    cv2.fillConvexPoly(canvas, np.array(outline), colour)
 
 
 ANNOTATORS: dict[str, Annotator] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from PIL import Image
 
@@ -93,7 +93,7 @@ def ready(
     made, notes = [], []
     for control in wish.controls:
         net = _net_folder(control.kind, profile, sources)
-        picture = open_photo(control.picture, field="controls")
+        picture = open_photo(cast(Image.Image, control.picture), field="controls")
         annotate = ANNOTATORS[control.kind]
         folders = [sources.weight(weight, "controls") for weight in annotate.weights]
         annotated = letterboxed(picture, size, lambda fitted, how=annotate, at=folders: how.draw(fitted, *at))

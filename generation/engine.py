@@ -221,12 +221,13 @@ class Engine:
     def _scored(self, picture: Image.Image, prepared: Prepared, seed: int) -> GeneratedImage:
         embeddings = [identity.embedding for identity in prepared.identities]
         scores, swapped = scores_of(picture, embeddings, prepared.places, self.analyzer)
-        found = [score for score in scores if score.identity is not None]
+        likeness = [score.identity for score in scores if score.identity is not None]
+        errors = [score.keypoint_error for score in scores if score.keypoint_error is not None]
         return GeneratedImage(
             picture,
             seed,
-            identity=min(score.identity for score in found) if len(found) == len(scores) else None,
-            keypoint_error=float(np.mean([score.keypoint_error for score in found])) if found else None,
+            identity=min(likeness) if len(likeness) == len(scores) else None,
+            keypoint_error=float(np.mean(errors)) if errors else None,
             people=scores if len(scores) > 1 else (),
             swapped=swapped,
         )
