@@ -64,7 +64,7 @@ def build(settings: Settings, files: Path) -> tuple[gr.Blocks, EngineRoom]:
 def require_free(host: str, port: int) -> None:
     """Raises RequestError when the address cannot be listened on."""
     try:
-        with socket.create_server((host, port)):
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
             return
     except OSError as error:
         raise RequestError(
@@ -81,7 +81,6 @@ def launch(page: gr.Blocks, room: EngineRoom, settings: Settings) -> str:
     # ZeroGPU takes over what is on the GPU when the page is launched. Elsewhere the page comes first.
     if on_zero_gpu():
         room.start(wait=True)
-    require_free(settings.host, settings.port)
     _, address, _ = page.launch(
         server_name=settings.host,
         server_port=settings.port,
@@ -110,6 +109,7 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         settings = read_settings(arguments)
+        require_free(settings.host, settings.port)
         with tempfile.TemporaryDirectory(prefix="instantid-") as files:
             os.environ["GRADIO_TEMP_DIR"] = files
             page, room = build(settings, Path(files))
@@ -118,6 +118,8 @@ def main(arguments: list[str]) -> int:
     except InstantIDError as error:
         print(f"app.py: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

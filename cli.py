@@ -417,6 +417,8 @@ def _settings_like(picture: Path | None) -> dict[str, Any]:
     """Settings of a picture that was made here."""
     if picture is None:
         return {}
+    if not picture.is_file():
+        raise RequestError(f"{picture}: There is no such file.", field="like", cure="Check its name and place.")
     kept = read_settings(picture)
     if kept is None:
         raise RequestError(

@@ -29,7 +29,7 @@ MAX_ASPECT = 8
 # A cheap file of thousands of progressive passes over one large picture keeps a decoder busy for minutes;
 # encoders write about ten.
 MAX_JPEG_SCANS = 100
-URL = re.compile(r"\s*(?:[a-z][a-z0-9+.-]+://|data:)", re.IGNORECASE)
+URL = re.compile(r"\s*(?:[a-z][a-z0-9+.-]+:/|data:)", re.IGNORECASE)  # one slash: pathlib folds two
 ORIENTATION_TAG = 0x0112
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -122,7 +122,7 @@ class _Limits:
 def _read(source: Any, field: str) -> bytes:
     if isinstance(source, (bytes, bytearray, memoryview)):
         data = bytes(source)
-    elif isinstance(source, str) and URL.match(source):
+    elif isinstance(source, (str, os.PathLike)) and URL.match(str(source)):
         raise PhotoError("Pictures are not fetched from the web.", field=field, cure="Download it and send the file.")
     elif isinstance(source, (str, os.PathLike)):
         data = _read_file(source, field)

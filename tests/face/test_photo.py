@@ -306,6 +306,7 @@ def test_sources_that_are_no_picture_are_refused_in_words(tmp_path: Path):
     cases = [
         (b"", "empty"),
         ("https://example.org/me.jpg", "web"),
+        (Path("https://example.org/me.jpg"), "web"),
         ("FILE:///etc/passwd", "web"),
         ("data:image/png;base64,AAAA", "web"),
         (tmp_path, "folder"),
