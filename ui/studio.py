@@ -104,7 +104,9 @@ def _who(parts: dict[str, Any]) -> None:
         with gr.Column(visible=False, elem_id="from-template") as parts["template_box"]:
             gr.HTML(f"<p>{say.TEMPLATE_NOTE}</p>", elem_classes="note", apply_default_css=False)
             for name, label in (("template", say.TEMPLATE_LABEL), ("adapter", say.ADAPTER_LABEL)):
-                parts[f"{name}_upload"] = gr.File(label=label, file_count="single", elem_id=f"{name}-file", height=96)
+                parts[f"{name}_upload"] = gr.File(
+                    label=label, show_label=False, file_count="single", elem_id=f"{name}-file", height=96
+                )
             parts["template_card"] = gr.HTML(
                 "", elem_id="template-card", js_on_load=script("acts"), apply_default_css=False, label="The template"
             )

@@ -13,7 +13,7 @@ WHO_MODES: tuple[tuple[str, str], ...] = (("Photos", "photos"), ("From a templat
 TEMPLATE_LABEL = "Template: .npy, .npz, pickle, base64 or JSON text"
 ADAPTER_LABEL = "Adapter of another recogniser (.safetensors), when it needs one"
 TEMPLATE_NOTE = (
-    "The numbers that a face recogniser keeps of a person are enough to draw them. "
+    "The numbers that a face recogniser keeps of a person are enough to draw them: .npy, .npz, pickle, base64 or JSON. "
     "Only use templates that you have the right to use; the picture says that it was made from one."
 )
 NO_TEMPLATE = "There is no template yet."
@@ -42,7 +42,7 @@ POSE_MODES: tuple[tuple[str, str], ...] = (
 )
 KEPT_POSE = ("As in a result", "kept")
 POSE_NOTES = {
-    "photo": "The head is placed as it is in the first photo.",
+    "photo": "The head is placed as it is in the first photo; from a template it looks to the front.",
     "picture": "Only the direction and place of the head are taken, not the person.",
     "view": "Choose a direction, then drag the head to its place.",
     "kept": "The head is placed as in the picture whose settings were taken.",

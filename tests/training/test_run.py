@@ -187,9 +187,9 @@ def test_eight_bits_need_bitsandbytes(shards, tmp_path, monkeypatch):
         learn(replace(config, optimizer=replace(config.optimizer, eight_bit=True)))
 
 
-def test_a_cpu_refuses_fp16(shards, tmp_path):
-    if runs.torch.cuda.is_available():
-        pytest.skip("there is a GPU")
+def test_a_cpu_refuses_fp16(shards, tmp_path, monkeypatch):
+    for device in (torch.cuda, torch.backends.mps):
+        monkeypatch.setattr(device, "is_available", lambda: False)
     with pytest.raises(RequestError, match="fp16"):
         learn(small_run(shards, tmp_path / "run", precision="fp16"))
 
