@@ -10,7 +10,7 @@ import socket
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("DIFFUSERS_DISABLE_REMOTE_CODE", "1")
@@ -28,9 +28,16 @@ PRODUCT = "InstantID studio"
 MAX_UPLOAD = "40mb"
 
 
+class Options(argparse.ArgumentParser):
+    """A parser whose refusals are an error like every other."""
+
+    def error(self, message: str) -> NoReturn:
+        raise RequestError(f"{message.rstrip('.').capitalize()}.", cure="Try: app.py --help")
+
+
 def read_settings(arguments: list[str]) -> Settings:
     """Command line over environment over defaults. Raises RequestError."""
-    parser = argparse.ArgumentParser(description="Pictures of one person from a single photo, in the browser.")
+    parser = Options(description="Pictures of one person from a single photo, in the browser.")
     parser.add_argument("--profile", help="weights: auto, miniature, sdxl, yamermix or realvisxl")
     parser.add_argument("--host", help="address to listen on; 0.0.0.0 for every network")
     parser.add_argument("--port", type=int)

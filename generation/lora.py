@@ -10,8 +10,8 @@ from safetensors import SafetensorError
 
 from errors import RequestError
 from generation.checkpoints import BASES, lora_base, shapes_in
+from generation.lora_choice import Lora
 from generation.memory import is_memory_error
-from generation.request import Lora
 
 _DOWN = re.compile(r"(lora_A|lora\.down|lora_linear_layer\.down|lora_down)(\.\w+)?\.weight$")
 """The first of the two matrices of a low-rank pair, as diffusers, peft and kohya name it."""

@@ -1,29 +1,36 @@
-"""What is asked for and what comes back: one frozen dataclass per request, per event and per answer."""
+"""What is asked for, as one frozen dataclass; the names of what comes back are here too."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from errors import RequestError
-from generation import best, controls, into, modes, people, ranges, sources, strengths
-from generation.best import Candidate
-from generation.colours import Colours
+from generation import best, controls, into, lora_choice, modes, people, placing, ranges, strengths
 from generation.controls import Control
-from generation.people import Person, PersonScore
+from generation.lora_choice import Lora, lora_files
+from generation.people import Person
+from generation.result import Before, GeneratedImage, GenerationResult, Progress
 from generation.schedulers import SCHEDULERS
 from style_presets import NO_STYLE, STYLES, Style
 from template_adapter.template import Template, at_raw_length, checked
 
 if TYPE_CHECKING:
-    from face.references import PhotoReport
     from weights.registry import Profile
+
+__all__ = [
+    "Before",
+    "GeneratedImage",
+    "GenerationRequest",
+    "GenerationResult",
+    "Lora",
+    "Progress",
+    "lora_files",
+]
 
 MAX_PHOTOS = 16
 MAX_COUNT = 8
@@ -35,17 +42,6 @@ PICTURES = ("photos", "others", "pose", "controls", "start_picture", "into", "ma
 """Fields that hold pictures, which no settings keep."""
 
 UNKEPT = (*PICTURES, "notes")
-
-
-@dataclass(frozen=True)
-class Lora:
-    """A LoRA and how strongly it acts (0 is off, 1 as trained).
-
-    path: a .safetensors file on this machine, a name of the registry, or `owner/repository[/file.safetensors]`.
-    """
-
-    path: str
-    weight: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +175,7 @@ class GenerationRequest:
         )
         prompt = noted(ranges.text("prompt", self.prompt))
         negative_prompt = noted(ranges.text("negative_prompt", self.negative_prompt))
-        width, height = _size(self, profile, noted)
+        width, height = placing.size_of(self, profile, noted)
         start = ranges.number("identity_start", default(self.identity_start, 0.0), 0.0, 1.0)
         end = ranges.number("identity_end", default(self.identity_end, 1.0), 0.0, 1.0)
         if start >= end:
@@ -213,7 +209,7 @@ class GenerationRequest:
             template=None if self.template is None else noted(_template(self)),
             face_choices=_choices(self.face_choices, len(photos)),
             **together,
-            **_pose(self, width, height),
+            **placing.pose_of(self, width, height),
             **into.settled(self),
             prompt=prompt,
             negative_prompt=negative_prompt,
@@ -242,7 +238,7 @@ class GenerationRequest:
             **best.settled(self),
             **controls.settled(self),
             face_region=ranges.flag("face_region", self.face_region),
-            loras=_loras(self.loras),
+            loras=lora_choice.settled(self.loras),
             notes=tuple(notes),
         )
 
@@ -250,8 +246,8 @@ class GenerationRequest:
         """What the mode says, where nothing else is said. Settling twice adds the mode's LoRA once."""
         name = modes.settled(self.mode, profile)
         lora, loras = modes.MODES[name].lora, self.loras
-        if lora is not None and not any(getattr(one, "path", None) == lora.name for one in _listed(loras)):
-            loras = (*_listed(loras), Lora(lora.name, modes.MODES[name].lora_weight))
+        if lora is not None and not any(getattr(one, "path", None) == lora.name for one in lora_choice.listed(loras)):
+            loras = (*lora_choice.listed(loras), Lora(lora.name, modes.MODES[name].lora_weight))
         return replace(self, mode=name, loras=loras)._filled(modes.settings_of(name, profile))
 
     def _filled(self, wanted: Mapping[str, Any]) -> GenerationRequest:
@@ -271,7 +267,7 @@ class GenerationRequest:
             if isinstance(value, Template):
                 value = value.provenance()
             elif field.name == "loras":
-                value = [{"name": _public_name(lora.path), "weight": lora.weight} for lora in value]
+                value = [{"name": lora_choice.public_name(lora.path), "weight": lora.weight} for lora in value]
             elif field.name == "keypoints" and value is not None:
                 value = np.asarray(value, np.float64).tolist()
             elif isinstance(value, tuple):
@@ -296,86 +292,9 @@ class GenerationRequest:
         values = {name: _tuples(value) for name, value in settings.items() if name in known}
         files = lora_files(settings)
         values["loras"] = tuple(
-            Lora(one["name"], one.get("weight", 1.0)) for one in _lora_rows(settings) if one["name"] not in files
+            Lora(one["name"], one.get("weight", 1.0)) for one in lora_choice.rows(settings) if one["name"] not in files
         )
         return GenerationRequest(photos=photos, **{**values, **changes})
-
-
-@dataclass(frozen=True, eq=False)
-class Progress:
-    """Where a request stands.
-
-    Attributes:
-        phase: "reading" (face analysis), "waiting" (behind other requests), "denoising", "scoring",
-            "refining" or "comparing" (with the picture without identity).
-        step, total: of the phase; while waiting, step is the number of requests ahead and total is 0.
-        previews: the finished pictures of this request and last, small, the one in the making; empty when there is
-            nothing new to show.
-        seconds_left: estimate for the whole request, None when not known yet.
-    """
-
-    phase: str
-    step: int = 0
-    total: int = 0
-    previews: tuple[Image.Image, ...] = ()
-    seconds_left: float | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Before:
-    """A picture as it was before its small faces were made again; identity as in `GeneratedImage`."""
-
-    image: Image.Image
-    identity: float | None
-
-
-@dataclass(frozen=True, eq=False)
-class GeneratedImage:
-    """A finished picture.
-
-    Attributes:
-        identity: cosine of its face to the reference identity, None when no face was found in it.
-        keypoint_error: mean distance to the wanted keypoints in inter-ocular distances, None when not measurable.
-        people: of several people, a score for each, from left to right; `identity` is then the lowest of them.
-        colours: strength of the colours beside the same picture without identity; None when it was not asked for.
-        swapped: whether two of them look like each other's reference.
-        before: what it was before small faces were made again, with its identity; None when none was.
-    """
-
-    image: Image.Image
-    seed: int
-    identity: float | None = None
-    keypoint_error: float | None = None
-    people: tuple[PersonScore, ...] = ()
-    swapped: bool = False
-    colours: Colours | None = None
-    before: Before | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class GenerationResult:
-    """The answer to one request.
-
-    Attributes:
-        settings: everything needed to make the pictures again, JSON-able, nothing of the photos.
-        profile: name of the weights that made the pictures.
-        seconds: from the start of work to the last score, waiting not counted.
-        references: what each photo gave (the coach's rows).
-        landmarks: the landmark picture that steered the pose, RGB.
-        notes: what the person who asked should know, in plain words.
-        controls: what each control followed, as its net read it: kind and picture.
-        candidates: of "best of", every picture that was made, kept or not; empty otherwise.
-    """
-
-    images: tuple[GeneratedImage, ...]
-    settings: dict[str, Any]
-    profile: str
-    seconds: float
-    references: tuple[PhotoReport, ...]
-    landmarks: Image.Image
-    notes: tuple[str, ...] = ()
-    controls: tuple[tuple[str, Image.Image], ...] = ()
-    candidates: tuple[Candidate, ...] = ()
 
 
 def _tuples(value: Any) -> Any:
@@ -416,122 +335,3 @@ def _choices(choices: Any, photos: int, field: str = "face_choices") -> tuple[in
         )
     chosen = [None if choice is None else ranges.whole(field, choice, 0, 99) for choice in choices]
     return tuple(chosen + [None] * (photos - len(chosen)))
-
-
-def _size(request: GenerationRequest, profile: Profile, noted: Any) -> tuple[int, int]:
-    like = profile.size
-    if isinstance(request.start_picture, Image.Image) and request.width is None and request.height is None:
-        like = into.size_like(request.start_picture, profile)
-    step = profile.size_step
-    longest = 2 * max(profile.size)
-    width = noted(
-        ranges.side("width", like[0] if request.width is None else request.width, profile.min_side, longest, step)
-    )
-    height = noted(
-        ranges.side("height", like[1] if request.height is None else request.height, profile.min_side, longest, step)
-    )
-    largest = int(2.25 * profile.size[0] * profile.size[1])
-    if width * height > largest:
-        raise RequestError(
-            f"{width} x {height} px is too large for these weights.",
-            field="width",
-            cure=f"Stay at or below {largest / 1e6:.2f} megapixels; {profile.size[0]} x {profile.size[1]} works best.",
-        )
-    return width, height
-
-
-def _pose(request: GenerationRequest, width: int, height: int) -> dict[str, Any]:
-    from face.keypoints import VIEWS
-
-    given = [name for name in ("pose", "view", "keypoints") if getattr(request, name) is not None]
-    if len(given) > 1:
-        raise RequestError(
-            f"{given[0]} and {given[1]} contradict each other.", field=given[1], cure="Give one of them."
-        )
-    if request.pose is not None and not isinstance(request.pose, Image.Image):
-        raise RequestError("pose is no picture.", field="pose", cure="Give an opened picture.")
-    if request.view is not None:
-        ranges.one_of("view", request.view, VIEWS)
-    of_its_own = given or request.start_picture is not None
-    view = "front" if request.template is not None and not of_its_own else request.view
-    centre = request.view_centre
-    if centre is not None:
-        if not isinstance(centre, tuple | list) or len(centre) != 2:
-            raise RequestError("view_centre is no point.", field="view_centre", cure="Give x and y, each from 0 to 1.")
-        centre = (
-            ranges.number("view_centre", centre[0], 0.0, 1.0),
-            ranges.number("view_centre", centre[1], 0.0, 1.0),
-        )
-    return {
-        "pose_face": None if request.pose_face is None else ranges.whole("pose_face", request.pose_face, 0, 99),
-        "view": view,
-        "view_size": ranges.number("view_size", request.view_size, 0.1, 1.0),
-        "view_centre": centre,
-        "keypoints": None if request.keypoints is None else _faces(request, width, height),
-    }
-
-
-def _faces(request: GenerationRequest, width: int, height: int) -> tuple[Any, ...]:
-    faces = request.keypoints.tolist() if isinstance(request.keypoints, np.ndarray) else request.keypoints
-    count = len(request.others) + 1
-    if count == 1:
-        return _keypoints(faces, width, height)
-    if not isinstance(faces, tuple | list) or len(faces) != count:
-        raise RequestError(
-            "keypoints does not fit the number of people.",
-            field="keypoints",
-            cure=f"Give five points for each of the {count} people, from left to right.",
-        )
-    return tuple(_keypoints(face, width, height) for face in faces)
-
-
-def _keypoints(points: Any, width: int, height: int) -> tuple[tuple[float, float], ...]:
-    cure = "Give five x, y pairs in pixels: left eye, right eye, nose, left and right mouth corner."
-    if isinstance(points, np.ndarray):
-        points = points.tolist()
-    if not isinstance(points, tuple | list) or len(points) != 5:
-        raise RequestError("keypoints are not five points.", field="keypoints", cure=cure)
-    clean = []
-    for point in points:
-        if not isinstance(point, tuple | list) or len(point) != 2:
-            raise RequestError("keypoints holds something that is no point.", field="keypoints", cure=cure)
-        x = ranges.number("keypoints", point[0], -float(width), 2.0 * width)
-        y = ranges.number("keypoints", point[1], -float(height), 2.0 * height)
-        clean.append((x, y))
-    if math.dist(clean[0], clean[1]) < 1:
-        raise RequestError("keypoints has both eyes in one place.", field="keypoints", cure=cure)
-    return tuple(clean)
-
-
-def _listed(loras: Any) -> tuple[Any, ...]:
-    if not isinstance(loras, tuple | list):
-        raise RequestError("loras is no list.", field="loras", cure="Give LoRAs with weights.")
-    return tuple(loras)
-
-
-def _loras(loras: Any) -> tuple[Lora, ...]:
-    clean = []
-    for lora in _listed(loras):
-        if not isinstance(lora, Lora) or not isinstance(lora.path, str) or "\0" in lora.path:
-            raise RequestError(
-                "loras holds something that is no LoRA.", field="loras", cure="Give a path and a weight."
-            )
-        sources.find_lora(lora.path)
-        clean.append(replace(lora, weight=ranges.number("loras", lora.weight, -MAX_SCALE, MAX_SCALE)))
-    return tuple(clean)
-
-
-def lora_files(settings: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names of the LoRA files that a picture was made with and that its settings cannot bring back."""
-    names = (row["name"] for row in _lora_rows(settings))
-    return tuple(name for name in names if "/" not in name and name.endswith(".safetensors"))
-
-
-def _lora_rows(settings: Mapping[str, Any]) -> list[dict[str, Any]]:
-    rows = settings.get("loras")
-    rows = rows if isinstance(rows, list | tuple) else ()
-    return [row for row in rows if isinstance(row, dict) and isinstance(row.get("name"), str)]
-
-
-def _public_name(path: str) -> str:
-    return path if sources.find_lora(path) is not None else Path(path).name

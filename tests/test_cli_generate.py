@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 import cli
+from commands import generate, generate_output
 from outputs.metadata import read_settings
 
 
@@ -15,8 +16,8 @@ from outputs.metadata import read_settings
 def command(engine, tiny_profile, photo, tmp_path, monkeypatch, capsys):
     """Runs the command line in a folder with a photo; returns exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "load_engine", lambda profile, settings: engine)
-    monkeypatch.setattr(cli, "pick_profile", lambda name: tiny_profile)
+    monkeypatch.setattr(generate, "load_engine", lambda profile, settings: engine)
+    monkeypatch.setattr(generate, "pick_profile", lambda name: tiny_profile)
     photo.save("face.png")
     (tmp_path / "folder.png").mkdir()
 
@@ -116,7 +117,7 @@ def test_a_full_disk_is_one_line_and_exit_code_2(command, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(cli, "write_png", full)
+    monkeypatch.setattr(generate_output, "write_png", full)
     code, out, err = command("--face", "face.png")
     assert (code, out) == (2, "")
     assert err.strip().splitlines()[-1].startswith("error: out.png could not be written (No space left")
@@ -159,3 +160,21 @@ def test_weights_that_are_not_here_name_the_cure(photo, tmp_path, monkeypatch, c
         cli.main()
     assert ended.value.code == 2
     assert "python cli.py download --profile sdxl" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [("--steps", "ten"), ("--nonsense",), ("stray",)])
+def test_a_line_that_is_not_understood_is_one_line_and_exit_code_2(command, arguments):
+    code, out, err = command(*arguments)
+    assert (code, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert err.startswith("error: ")
+    assert err.endswith("cli.py generate --help\n")
+
+
+def test_an_unknown_command_is_one_line_and_exit_code_2(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["cli.py", "paint"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    told = capsys.readouterr()
+    assert (ended.value.code, told.out) == (2, "")
+    assert told.err == "error: No such command 'paint'. Try: cli.py --help\n"
