@@ -51,7 +51,7 @@ def _in_one_line(error: TyperException) -> str:
     told = " ".join(error.format_message().split())
     if context is None or not told:
         return told
-    return f"{told.rstrip('.')}. Try: {context.command_path} --help"
+    return f"{told}{'' if told[-1] in '.?!' else '.'} Try: {context.command_path} --help"
 
 
 if __name__ == "__main__":

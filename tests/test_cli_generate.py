@@ -172,9 +172,9 @@ def test_a_line_that_is_not_understood_is_one_line_and_exit_code_2(command, argu
 
 
 def test_an_unknown_command_is_one_line_and_exit_code_2(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["cli.py", "paint"])
+    monkeypatch.setattr(sys, "argv", ["cli.py", "xyz"])
     with pytest.raises(SystemExit) as ended:
         cli.main()
     told = capsys.readouterr()
     assert (ended.value.code, told.out) == (2, "")
-    assert told.err == "error: No such command 'paint'. Try: cli.py --help\n"
+    assert told.err == "error: No such command 'xyz'. Try: cli.py --help\n"
