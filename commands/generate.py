@@ -66,6 +66,9 @@ def generate(
         list[str] | None,
         typer.Option(help="pose, canny or depth, with :STRENGTH[:PICTURE] or without. May be repeated."),
     ] = None,
+    control_maps: Annotated[
+        bool, typer.Option(help="The control pictures are maps already (edges, depth, ...).")
+    ] = False,
     save_controls: Annotated[bool, typer.Option(help="Also write what each control followed.")] = False,
     mode: Annotated[
         str | None, typer.Option(help="Speed: quality, fast, turbo, or a way of turbo (lcm, tcd, ...).")
@@ -143,7 +146,7 @@ def generate(
         "into_face": into_face,
         "mask": None if mask is None else photo_at(mask, "mask"),
         "strength": strength,
-        "controls": tuple(control_of(text) for text in control or ()) or None,
+        "controls": tuple(control_of(text, is_map=control_maps) for text in control or ()) or None,
         "refine": refine,
         "prompt": prompt,
         "negative_prompt": negative,

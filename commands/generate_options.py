@@ -70,7 +70,7 @@ def best_of(text: str | None) -> dict[str, int]:
     return {"count": int(match[1]), "best_of": int(match[2])}
 
 
-def control_of(text: str) -> Control:
+def control_of(text: str, *, is_map: bool = False) -> Control:
     kind, _, rest = text.partition(":")
     strength, _, picture = rest.partition(":")
     try:
@@ -79,7 +79,7 @@ def control_of(text: str) -> Control:
         raise RequestError(
             "The control is not understood.", field="control", cure="Write it as canny:0.7 or canny:0.7:PICTURE."
         ) from error
-    return Control(kind, **act, picture=photo_at(Path(picture), "control") if picture else None)
+    return Control(kind, **act, picture=photo_at(Path(picture), "control") if picture else None, is_map=is_map)
 
 
 def lora_of(text: str) -> Lora:

@@ -188,6 +188,9 @@ def _limb(canvas: np.ndarray, first: np.ndarray, second: np.ndarray, radius: int
     cv2.fillConvexPoly(canvas, np.array(outline), colour)
 
 
+AS_IS = Annotator(lambda picture: picture)
+"""For pictures that a net can read as they are."""
+
 ANNOTATORS: dict[str, Annotator] = {
     "pose": Annotator(pose, (PERSON_DETECTOR, VITPOSE)),
     "canny": Annotator(canny),

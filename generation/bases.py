@@ -9,7 +9,7 @@ from pathlib import Path
 
 from errors import RequestError, WeightsMissing
 from generation.checkpoints import TEXT_WIDTH, check_sdxl
-from weights.published import SDXL_LAYOUT, VAE_FP16_FIX, File, Part, Weight, sdxl_layout
+from weights.published import SDXL_LAYOUT, UNVERIFIED, VAE_FP16_FIX, File, Part, Weight, sdxl_layout
 from weights.registry import PROFILES, Profile
 from weights.store import Progress, Store
 
@@ -109,7 +109,7 @@ def _weight(repo: str, files: tuple[File, ...], variant: str | None = None) -> W
         repo=repo,
         revision=None,
         files=files,
-        licence="unverified",
+        licence=UNVERIFIED,
         licence_note="Chosen by the user; read its model card.",
         purpose="chosen by the user",
         variant=variant,

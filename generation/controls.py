@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -12,7 +12,7 @@ from PIL import Image
 from errors import RequestError
 from face.photo import open_photo
 from generation import ranges
-from generation.annotate import ANNOTATORS, letterboxed
+from generation.annotate import ANNOTATORS, AS_IS, letterboxed
 from generation.sources import Sources
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MOST = 4
 MAX_STRENGTH = 2.0
+KEPT = ("kind", "strength", "start", "end", "is_map")
+"""Of a control, what settings hold."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +33,7 @@ class Control:
     strength: 0 (off) to 2.
     start, end: it acts in this part of the run, fractions with start < end.
     picture: what is followed, RGB; None for the request's pose picture, or else the picture it starts from.
+    is_map: the picture is what the net reads already (edges, depth, a skeleton), so nothing is to be found in it.
     """
 
     kind: str
@@ -38,6 +41,7 @@ class Control:
     start: float = 0.0
     end: float = 1.0
     picture: Image.Image | None = None
+    is_map: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +84,8 @@ def _checked(control: Control, request: GenerationRequest) -> Control:
             field="controls",
             cure="Give it a picture, or give a pose picture.",
         )
-    return Control(kind, ranges.number("controls", control.strength, 0.0, MAX_STRENGTH), start, end, picture)
+    strength = ranges.number("controls", control.strength, 0.0, MAX_STRENGTH)
+    return Control(kind, strength, start, end, picture, ranges.flag("controls", control.is_map))
 
 
 def ready(
@@ -94,7 +99,7 @@ def ready(
     for control in wish.controls:
         net = _net_folder(control.kind, profile, sources)
         picture = open_photo(cast(Image.Image, control.picture), field="controls")
-        annotate = ANNOTATORS[control.kind]
+        annotate = AS_IS if control.is_map else ANNOTATORS[control.kind]
         folders = [sources.weight(weight, "controls") for weight in annotate.weights]
         annotated = letterboxed(picture, size, lambda fitted, how=annotate, at=folders: how.draw(fitted, *at))
         if abs(picture.width * size[1] - picture.height * size[0]) > 0.02 * picture.width * size[1]:
@@ -138,8 +143,7 @@ class ControlNets:
             if control.net not in self._nets:
                 self._nets[control.net] = self._load(control.net)
             net = self._nets[control.net]
-            wanted, has = (model.config["cross_attention_dim"] for model in (pipeline.unet, net))
-            if wanted != has:
+            if not _fits(net.config, pipeline.unet.config):
                 raise RequestError(
                     f"The ControlNet for {control.kind} belongs to another base model.",
                     field="controls",
@@ -154,6 +158,19 @@ class ControlNets:
             net.to("cpu")
 
 
+def _fits(net: Mapping[str, Any], unet: Mapping[str, Any]) -> bool:
+    """Whether a net's residuals have the UNet's shapes, and its attention, where it has any, the text's width."""
+    same = [name for name in ("in_channels", "block_out_channels", "layers_per_block") if name in net]
+    blocks = (*net.get("down_block_types", ()), net.get("mid_block_type") or "")
+    if any("CrossAttn" in block for block in blocks):
+        same.append("cross_attention_dim")
+    return all(_listed(net[name]) == _listed(unet[name]) for name in same)
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple | list) else value
+
+
 def load_net(folder: Path) -> Any:
     """A ControlNetModel from its folder, on the CPU."""
     from diffusers import ControlNetModel
@@ -163,4 +180,4 @@ def load_net(folder: Path) -> Any:
 
 def as_settings(controls: Sequence[Control]) -> list[dict[str, Any]]:
     """Controls as JSON can hold them, without their pictures."""
-    return [{name: getattr(one, name) for name in ("kind", "strength", "start", "end")} for one in controls]
+    return [{name: getattr(one, name) for name in KEPT} for one in controls]

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from generation import ranges
-from weights.published import HYPER_SD_LORA, LCM_LORA, LIGHTNING_LORA, TCD_LORA, Weight
 
 if TYPE_CHECKING:
     from weights.registry import Profile
@@ -28,15 +27,13 @@ class Mode:
         about: one sentence for the interfaces.
         settings: fields of a request with their values.
         steps_share: steps as a share of the profile's own; None where `settings` gives a number, or the profile does.
-        lora: weights that this mode needs, for SDXL alone.
-        lora_weight: how strongly they act.
+        distilled: it needs a LoRA, which the profile names.
     """
 
     about: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     steps_share: float | None = None
-    lora: Weight | None = None
-    lora_weight: float = 1.0
+    distilled: bool = False
 
 
 # Guidance is of use in the middle of a run alone (Kynkäänniemi et al. 2024, arXiv 2404.07724); at its end the
@@ -53,18 +50,18 @@ MODES: dict[str, Mode] = {
         "Eight steps of a good solver; nothing to download.",
         {"steps": 8, "scheduler": "DPM++ 2M", "guidance_end": 0.5, "identity_end": 0.75},
     ),
-    "lcm": Mode("Eight steps with the LCM LoRA.", {"steps": 8, "scheduler": "LCM", "guidance": 1.0}, lora=LCM_LORA),
+    "lcm": Mode("Eight steps with the LCM LoRA.", {"steps": 8, "scheduler": "LCM", "guidance": 1.0}, distilled=True),
     "lightning": Mode(
         "Eight steps with the SDXL-Lightning LoRA.",
         {"steps": 8, "scheduler": "Euler trailing", "guidance": 1.0},
-        lora=LIGHTNING_LORA,
+        distilled=True,
     ),
     "hyper-sd": Mode(
         "Eight steps with the Hyper-SD LoRA.",
         {"steps": 8, "scheduler": "DDIM trailing", "guidance": 1.0},
-        lora=HYPER_SD_LORA,
+        distilled=True,
     ),
-    "tcd": Mode("Eight steps with the TCD LoRA.", {"steps": 8, "scheduler": "TCD", "guidance": 1.0}, lora=TCD_LORA),
+    "tcd": Mode("Eight steps with the TCD LoRA.", {"steps": 8, "scheduler": "TCD", "guidance": 1.0}, distilled=True),
 }
 
 FILLED = ("steps", "guidance", "scheduler", "guidance_end", "identity_start", "identity_end")
@@ -73,8 +70,8 @@ FILLED = ("steps", "guidance", "scheduler", "guidance_end", "identity_start", "i
 
 def modes_of(profile: Profile) -> tuple[str, ...]:
     """Names of the modes that a profile's weights can run, "turbo" last."""
-    has = {weight.name for weight in profile.extras}
-    return (*(name for name, mode in MODES.items() if mode.lora is None or mode.lora.name in has), TURBO)
+    has = dict(profile.fast)
+    return (*(name for name, mode in MODES.items() if not mode.distilled or name in has), TURBO)
 
 
 def settled(name: Any, profile: Profile) -> str:
@@ -84,6 +81,11 @@ def settled(name: Any, profile: Profile) -> str:
     """
     known = ranges.one_of("mode", name, modes_of(profile))
     return profile.turbo if known == TURBO else known
+
+
+def lora_of(name: str, profile: Profile) -> str | None:
+    """Name of the LoRA that a mode needs for these weights."""
+    return dict(profile.fast).get(settled(name, profile))
 
 
 def settings_of(name: str, profile: Profile) -> dict[str, Any]:

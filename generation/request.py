@@ -245,9 +245,9 @@ class GenerationRequest:
     def _in_mode(self, profile: Profile) -> GenerationRequest:
         """What the mode says, where nothing else is said. Settling twice adds the mode's LoRA once."""
         name = modes.settled(self.mode, profile)
-        lora, loras = modes.MODES[name].lora, self.loras
-        if lora is not None and not any(getattr(one, "path", None) == lora.name for one in lora_choice.listed(loras)):
-            loras = (*lora_choice.listed(loras), Lora(lora.name, modes.MODES[name].lora_weight))
+        lora, loras = modes.lora_of(name, profile), self.loras
+        if lora is not None and not any(getattr(one, "path", None) == lora for one in lora_choice.listed(loras)):
+            loras = (*lora_choice.listed(loras), Lora(lora))
         return replace(self, mode=name, loras=loras)._filled(modes.settings_of(name, profile))
 
     def _filled(self, wanted: Mapping[str, Any]) -> GenerationRequest:

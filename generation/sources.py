@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from errors import RequestError, WeightsMissing
-from weights.published import WEIGHTS, File, Weight
+from weights.published import UNVERIFIED, WEIGHTS, File, Part, Weight
+from weights.registry import SHIPPED_LORAS
 from weights.store import Store
 
 LORA_FILE = "pytorch_lora_weights.safetensors"
@@ -37,11 +38,11 @@ class Sources:
 
     def lora(self, name: str) -> Path:
         """The .safetensors file that a name stands for, see `find_lora`; downloaded when it is not here yet."""
-        weight = find_lora(name)
-        if weight is None:
+        part = find_lora(name)
+        if part is None:
             return Path(name)
         try:
-            return self._store.fetch(weight) / weight.files[0].path
+            return self._store.fetch(part.weight) / part.path
         except WeightsMissing as error:
             raise WeightsMissing(
                 f"The LoRA {name[:120]} is not on this machine and could not be fetched.",
@@ -50,18 +51,20 @@ class Sources:
             ) from error
 
 
-def find_lora(name: str) -> Weight | None:
-    """What a name means: None for a file on this machine, else the weight that holds it.
+def find_lora(name: str) -> Part | None:
+    """What a name means: None for a file on this machine, else the part of a weight that it is.
 
-    A name is the path of a `.safetensors` file, a LoRA of the registry, `owner/repository`, or
+    A name is the path of a `.safetensors` file, a LoRA of the registry or of the app, `owner/repository`, or
     `owner/repository/file.safetensors` of the hub; a file that is there comes before a repository.
 
     Raises RequestError when it is none of these.
     """
     if name.endswith(".safetensors") and _is_file(name):
         return None
+    if name in SHIPPED_LORAS:
+        return SHIPPED_LORAS[name]
     if name in WEIGHTS and len(WEIGHTS[name].files) == 1:
-        return WEIGHTS[name]
+        return Part(WEIGHTS[name], WEIGHTS[name].files[0].path)
     match = _REPO.fullmatch(name)
     if match is not None and ".." not in name and not match[1].startswith("."):
         return _in_repository(match[1], match[2] or LORA_FILE)
@@ -72,16 +75,17 @@ def find_lora(name: str) -> Weight | None:
     )
 
 
-def _in_repository(repo: str, file: str) -> Weight:
-    return Weight(
+def _in_repository(repo: str, file: str) -> Part:
+    weight = Weight(
         name=f"hub/{repo}",
         repo=repo,
         revision=None,
         files=(File(file),),
-        licence="unverified",
+        licence=UNVERIFIED,
         licence_note="Chosen by the user.",
         purpose="a LoRA",
     )
+    return Part(weight, file)
 
 
 def _is_file(path: str) -> bool:

@@ -17,7 +17,7 @@ from typing import Literal
 from packaging.requirements import Requirement
 
 from weights.intact import command_for
-from weights.published import WEIGHTS, Weight
+from weights.published import UNVERIFIED, WEIGHTS, Weight
 from weights.registry import PROFILES, Profile
 from weights.store import Status, Store
 
@@ -176,12 +176,12 @@ def _weight(weight: Weight, status: Status) -> Row:
         return Row("Weights", weight.name, "corrupt", problem, "Delete the file and bring it again.")
     if status.present:
         checked = {"hashed": "verified", "unchanged": "unchanged since verified", "never": "not verified yet"}
-        found = f"{size_in_words(status.bytes)}, {checked[status.verified]}, {weight.licence}"
+        found = f"{size_in_words(status.bytes)}, {checked[status.verified]}, {licence_in_words(weight)}"
         return Row("Weights", weight.name, "ok", found)
     size = "" if weight.size is None else f"{'' if weight.exact else 'about '}{size_in_words(weight.size)}, "
     partly = f"{problem}, " if status.bytes else ""
     cure = "Restore it from the repository." if weight.folder else command_for(weight).strip("`")
-    return Row("Weights", weight.name, "missing", f"{partly}{size}{weight.licence}", cure)
+    return Row("Weights", weight.name, "missing", f"{partly}{size}{licence_in_words(weight)}", cure)
 
 
 def _profile(profile: Profile, statuses: dict[str, Status], machine: Machine) -> Row:
@@ -192,6 +192,11 @@ def _profile(profile: Profile, statuses: dict[str, Status], machine: Machine) ->
     needs = f"needs {', '.join(wanting)}"
     cure = "" if profile.shipped else f"python cli.py download --profile {profile.name}"
     return Row("Profiles", profile.name, "missing", f"{needs}; {how}" if how else needs, cure)
+
+
+def licence_in_words(weight: Weight) -> str:
+    """The short name of a licence, or that none was found."""
+    return "licence not verified" if weight.licence == UNVERIFIED else weight.licence
 
 
 def size_in_words(size: int) -> str:

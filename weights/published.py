@@ -12,6 +12,9 @@ from pathlib import Path
 
 ASSETS = Path(__file__).parent.parent / "assets"
 
+UNVERIFIED = "unverified"
+"""Licence of weights for which no source was found."""
+
 
 @dataclass(frozen=True)
 class File:
@@ -187,7 +190,7 @@ YAMERMIX = Weight(
     repo="wangqixun/YamerMIX_v8",
     revision=None,
     files=sdxl_layout(None),
-    licence="unverified",
+    licence=UNVERIFIED,
     licence_note="No licence was found for this repository; ask its author before commercial use.",
     purpose="the base of InstantID's own demo: bold, illustrative, good at many styles",
     about=_SDXL_HALF,
@@ -320,7 +323,7 @@ LIGHTNING_LORA = Weight(
     revision=None,
     files=(File("sdxl_lightning_8step_lora.safetensors"),),
     licence=_RAIL,
-    licence_note=_RAIL_NOTE,
+    licence_note="The authors publish it as a part of their research.",
     purpose="pictures in 8 steps, crisp",
     about=394_000_000,
 )
@@ -328,10 +331,10 @@ LIGHTNING_LORA = Weight(
 HYPER_SD_LORA = Weight(
     name="hyper-sdxl-lora",
     repo="ByteDance/Hyper-SD",
-    revision=None,
+    revision="84689be5eeae4bf138b58baf819a879009c23afb",
     files=(File("Hyper-SDXL-8steps-lora.safetensors"),),
-    licence="unverified",
-    licence_note="No licence was found for this repository; ask its authors before commercial use.",
+    licence=_RAIL,
+    licence_note="As its card said at this revision; later ones hold models for other bases, under several licences.",
     purpose="pictures in 8 steps, strong colours",
     about=787_000_000,
 )
@@ -339,31 +342,34 @@ HYPER_SD_LORA = Weight(
 TCD_LORA = Weight(
     name="tcd-lora-sdxl",
     repo="h1t/TCD-SDXL-LoRA",
-    revision=None,
+    revision="94ba1b72498086879251a157d85f80431f2e08a6",
     files=(File("pytorch_lora_weights.safetensors"),),
-    licence="unverified",
-    licence_note="No licence was found for this repository; ask its authors before commercial use.",
+    licence="MIT",
+    licence_note="",
     purpose="pictures in 4 to 50 steps, with more detail the more there are",
     about=394_000_000,
 )
 
-_ASK = "No licence was verified for this repository; read its model card before commercial use."
 
-
-def _control_net(name: str, repo: str, purpose: str) -> Weight:
+def _control_net(name: str, repo: str, purpose: str, revision: str | None = None) -> Weight:
     return Weight(
         name=name,
         repo=repo,
-        revision=None,
+        revision=revision,
         files=(File("config.json"), File("diffusion_pytorch_model.safetensors")),
-        licence="unverified",
-        licence_note=_ASK,
+        licence="Apache-2.0",
+        licence_note="",
         purpose=purpose,
         about=2_502_000_000,
     )
 
 
-CONTROL_POSE = _control_net("control-pose-sdxl", "xinsir/controlnet-openpose-sdxl-1.0", "poses to follow")
+CONTROL_POSE = _control_net(
+    "control-pose-sdxl",
+    "xinsir/controlnet-openpose-sdxl-1.0",
+    "poses to follow",
+    "3e1e4918f1df2ebbbaa1835c953a872e5a1844bc",
+)
 CONTROL_CANNY = _control_net("control-canny-sdxl", "xinsir/controlnet-canny-sdxl-1.0", "edges to follow")
 CONTROL_DEPTH = _control_net("control-depth-sdxl", "xinsir/controlnet-depth-sdxl-1.0", "depth to follow")
 
@@ -372,7 +378,7 @@ _TRANSFORMERS = (File("config.json"), File("preprocessor_config.json"), File("mo
 DEPTH_ANYTHING = Weight(
     name="depth-anything-v2-small",
     repo="depth-anything/Depth-Anything-V2-Small-hf",
-    revision=None,
+    revision="870a35c76c2bc1d82fbde922d95015496cb7dd6c",
     files=_TRANSFORMERS,
     licence="Apache-2.0",
     licence_note="The larger ones of the family are for non-commercial use alone.",
@@ -383,12 +389,12 @@ DEPTH_ANYTHING = Weight(
 VITPOSE = Weight(
     name="vitpose-base-simple",
     repo="usyd-community/vitpose-base-simple",
-    revision=None,
+    revision="f6e1613793fc8a9220d857bdc4b9fc23f79eafe9",
     files=_TRANSFORMERS,
-    licence="unverified",
-    licence_note=_ASK,
+    licence="Apache-2.0",
+    licence_note="",
     purpose="sees the joints of a person",
-    about=343_000_000,
+    about=344_000_000,
 )
 
 PERSON_DETECTOR = Weight(
@@ -396,8 +402,8 @@ PERSON_DETECTOR = Weight(
     repo="PekingU/rtdetr_r18vd",
     revision=None,
     files=_TRANSFORMERS,
-    licence="unverified",
-    licence_note=_ASK,
+    licence="Apache-2.0",
+    licence_note="",
     purpose="finds people in a picture",
     about=81_000_000,
 )

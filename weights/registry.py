@@ -29,7 +29,18 @@ from weights.published import (
     Weight,
 )
 
-__all__ = ["ASSETS", "AUTO", "PROFILES", "WEIGHTS", "File", "Part", "Profile", "Weight", "choose_profile"]
+__all__ = [
+    "ASSETS",
+    "AUTO",
+    "PROFILES",
+    "SHIPPED_LORAS",
+    "WEIGHTS",
+    "File",
+    "Part",
+    "Profile",
+    "Weight",
+    "choose_profile",
+]
 
 AUTO = "auto"
 REAL_DEFAULT = "realvisxl"  # photographic, and its licence is known; that of the official demo's base is not
@@ -60,6 +71,7 @@ class Profile:
         keypoint_base_side: side of the picture at which the official keypoint drawing has its official thickness.
         checkpoint: file with the base's networks, in the original layout; `base` then has configuration and tokenizers.
         turbo: the fastest mode, by its name in generation/modes.py.
+        fast: LoRAs of the modes that need one, as (mode, name of the LoRA).
         neutral: folder of a face pack whose recogniser judges pictures and never conditions them; optional like extras.
         refine_below: likeness under which a small face is worth making again.
         controls: further ControlNets as (kind in generation/controls.py, folder), fetched at first use.
@@ -88,6 +100,7 @@ class Profile:
     keypoint_base_side: int = 1024
     checkpoint: Path | None = None
     turbo: str = "few-steps"
+    fast: tuple[tuple[str, str], ...] = ()
     neutral: Part | None = None
     refine_below: float = 0.5
     controls: tuple[tuple[str, Part], ...] = ()
@@ -104,6 +117,20 @@ class Profile:
         """Whether nothing has to be downloaded."""
         return all(weight.folder is not None for weight in self.weights)
 
+
+def shipped_loras(weight: Weight) -> dict[str, Part]:
+    """LoRAs in the folder `loras` of a shipped weight: "miniature-lcm" is loras/lcm.safetensors of the miniature."""
+    folder = ASSETS if weight.folder is None else weight.folder
+    return {
+        f"{weight.name}-{file.stem}": Part(weight, f"loras/{file.name}")
+        for file in sorted((folder / "loras").glob("*.safetensors"))
+    }
+
+
+SHIPPED_LORAS: dict[str, Part] = shipped_loras(MINIATURE)
+"""LoRAs that come with the app, by the name that a request gives."""
+
+_MINIATURE_LCM = f"{MINIATURE.name}-lcm"
 
 _SDXL_SIZES = (
     ("Portrait", 896, 1152),
@@ -131,6 +158,12 @@ def _sdxl(name: str, title: str, base: Weight, guidance: float) -> Profile:
         guidance=guidance,
         scheduler="Euler",
         turbo="lcm",
+        fast=(
+            ("lcm", LCM_LORA.name),
+            ("lightning", LIGHTNING_LORA.name),
+            ("hyper-sd", HYPER_SD_LORA.name),
+            ("tcd", TCD_LORA.name),
+        ),
         extras=(LCM_LORA, LIGHTNING_LORA, HYPER_SD_LORA, TCD_LORA, BUFFALO_L, CLIP),
         neutral=Part(BUFFALO_L, "models/buffalo_l"),
         controls=(("pose", Part(CONTROL_POSE)), ("canny", Part(CONTROL_CANNY)), ("depth", Part(CONTROL_DEPTH))),
@@ -161,6 +194,8 @@ PROFILES: dict[str, Profile] = {
             keypoint_base_side=128,
             neutral=Part(MINIATURE, "face_other"),
             refine_below=0.35,
+            turbo="lcm" if _MINIATURE_LCM in SHIPPED_LORAS else "few-steps",
+            fast=(("lcm", _MINIATURE_LCM),) if _MINIATURE_LCM in SHIPPED_LORAS else (),
             controls=(("canny", Part(MINIATURE, "controls/canny")), ("depth", Part(MINIATURE, "controls/depth"))),
         ),
         _sdxl("sdxl", "SDXL base 1.0", SDXL_BASE, 5.0),

@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
-from weights.doctor import Row, size_in_words
+from weights.doctor import Row, licence_in_words, size_in_words
 from weights.published import Weight
 
 _MARKS = {
@@ -45,6 +45,8 @@ def to_download(weights: Iterable[Weight]) -> Table:
         table.add_column(heading, overflow="fold")
     for weight in weights:
         size = "unknown" if weight.size is None else ("" if weight.exact else "about ") + size_in_words(weight.size)
-        licence = weight.licence + (f"\n[yellow]{escape(weight.licence_note)}[/]" if weight.licence_note else "")
+        licence = licence_in_words(weight) + (
+            f"\n[yellow]{escape(weight.licence_note)}[/]" if weight.licence_note else ""
+        )
         table.add_row(weight.name, weight.repo, size, licence)
     return table

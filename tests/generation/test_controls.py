@@ -6,16 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from diffusers import ControlNetModel
+from diffusers import ControlNetModel, UNet2DConditionModel
 from PIL import Image
 
 from errors import RequestError
 from generation import annotate
-from generation.controls import Control
+from generation.controls import Control, _fits, load_net
 from generation.request import GenerationRequest
 from tests import tiny_sdxl
 from weights.bundle import write_sums
-from weights.registry import PROFILES, WEIGHTS, Part, Weight
+from weights.published import MINIATURE
+from weights.registry import ASSETS, PROFILES, WEIGHTS, Part, Weight
 
 PHOTO = Image.new("RGB", (80, 80), "teal")
 
@@ -28,6 +29,14 @@ def nets(tmp_path_factory):
         tiny_sdxl.controlnet(name).save_pretrained(folder / name)
     foreign = {**tiny_sdxl.SHARED, "cross_attention_dim": 32}
     ControlNetModel(conditioning_embedding_out_channels=(8, 8, 16, 16), **foreign).save_pretrained(folder / "foreign")
+    plain = {
+        **tiny_sdxl.SHARED,
+        "down_block_types": ("DownBlock2D",) * len(tiny_sdxl.SHARED["down_block_types"]),
+        "mid_block_type": "UNetMidBlock2D",
+        "cross_attention_dim": 32,
+    }
+    net = ControlNetModel(conditioning_embedding_out_channels=(8, 8, 16, 16), **plain)
+    tiny_sdxl.fill(net, "convolutions").save_pretrained(folder / "convolutions")
     write_sums(folder)
     return Weight("nets", "", None, (), "Apache-2.0", "", "tests", folder=folder)
 
@@ -74,7 +83,9 @@ def test_a_control_acts_for_its_request_and_is_shown(controlled, photo, square):
     assert kind == "canny"
     assert shown.size == (64, 64)
     assert any("other proportions" in note for note in result.notes)
-    assert result.settings["followed"] == [{"kind": "canny", "strength": 1.0, "start": 0.0, "end": 1.0}]
+    assert result.settings["followed"] == [
+        {"kind": "canny", "strength": 1.0, "start": 0.0, "end": 1.0, "is_map": False}
+    ]
     assert result.settings["needs"] == ["controls"]
     assert np.array_equal(pixels(run(controlled, photo)), plain)
 
@@ -113,6 +124,7 @@ def test_the_pose_picture_is_followed_when_there_is_no_other(controlled, photo):
         Control("canny", -1.0, picture=PHOTO),
         Control("canny", start=0.5, end=0.5, picture=PHOTO),
         Control("canny", picture="photo.jpg"),
+        Control("canny", picture=PHOTO, is_map="yes"),
         Control("depth", picture=PHOTO),
         Control("pose", picture=PHOTO),
         "canny",
@@ -124,6 +136,33 @@ def test_nonsense_is_refused_and_the_next_request_works(controlled, photo, contr
     assert told.value.field == "controls"
     assert told.value.cure
     assert controlled.waiting == 0
+
+
+def test_a_map_is_read_as_it_is(controlled, photo, square):
+    ((_, shown),) = run(controlled, photo, controls=(Control("canny", picture=square, is_map=True),)).controls
+    assert np.array_equal(np.asarray(shown), np.asarray(annotate.letterboxed(square, (64, 64), lambda map: map)))
+    assert np.asarray(shown)[28:36, 20:28].min() > 250, "the square is still filled"
+
+
+def test_a_net_without_attention_acts_whatever_width_its_config_names(engine, nets, photo, square, monkeypatch):
+    profile = replace(engine.profile, controls=(("canny", Part(nets, "convolutions")),))
+    monkeypatch.setattr(engine, "profile", profile)
+    plain = pixels(run(engine, photo))
+    assert not np.array_equal(pixels(run(engine, photo, controls=(Control("canny", 1.0, picture=square),))), plain)
+    assert np.array_equal(pixels(run(engine, photo)), plain)
+
+
+@pytest.mark.parametrize("kind", ["canny", "depth"])
+def test_the_miniature_knows_where_its_nets_lie(kind):
+    part = dict(PROFILES["miniature"].controls)[kind]
+    assert (part.weight, part.path) == (MINIATURE, f"controls/{kind}")
+    folder = ASSETS / "miniature" / part.path
+    if folder.exists():
+        net = load_net(folder)
+        unet = UNet2DConditionModel.load_config(ASSETS / "miniature" / "base" / "unet")
+        assert _fits(net.config, unet)
+        picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (128, 128, 3), np.uint8))
+        assert annotate.canny(picture).size == picture.size
 
 
 def test_a_net_of_another_base_is_refused(engine, nets, photo, monkeypatch):

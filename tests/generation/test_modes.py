@@ -1,6 +1,7 @@
 """A mode is a word for numbers that can be seen, changed and made again."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from generation.modes import MODES, TURBO, modes_of, settings_of
 from generation.request import GenerationRequest, Lora, lora_files
 from generation.schedulers import SCHEDULERS
 from generation.sources import LORA_FILE, Sources, find_lora
-from weights.registry import PROFILES, WEIGHTS
+from weights.published import MINIATURE
+from weights.registry import PROFILES, SHIPPED_LORAS, WEIGHTS, Part, shipped_loras
 from weights.store import Store
 
 PHOTO = Image.new("RGB", (80, 80), "teal")
@@ -56,14 +58,26 @@ def test_the_lora_of_a_mode_is_put_on_once_and_its_weight_may_be_chosen():
 
 
 def test_loras_that_a_mode_needs_are_in_the_registry_with_a_licence():
-    for mode in MODES.values():
-        if mode.lora is not None:
-            assert WEIGHTS[mode.lora.name] is mode.lora
-            assert mode.lora.licence
-            assert mode.lora in PROFILES["sdxl"].extras
+    for profile in PROFILES.values():
+        for mode, name in profile.fast:
+            assert MODES[mode].distilled
+            assert name in SHIPPED_LORAS or WEIGHTS[name] in profile.extras
+            part = find_lora(name)
+            assert part is not None
+            assert part.weight.licence
+    assert {mode for mode, _ in PROFILES["sdxl"].fast} == {name for name, mode in MODES.items() if mode.distilled}
 
 
-@pytest.mark.parametrize("mode", ["lcm", "tcd", "warp", 3, ""])
+def test_loras_beside_shipped_weights_have_names_and_files(tmp_path):
+    (tmp_path / "loras").mkdir()
+    (tmp_path / "loras" / "ink.safetensors").write_bytes(b"weights")
+    weight = replace(MINIATURE, folder=tmp_path)
+    assert shipped_loras(weight) == {"miniature-ink": Part(weight, "loras/ink.safetensors")}
+    for name, part in SHIPPED_LORAS.items():
+        assert Sources().lora(name) == part.weight.folder / part.path
+
+
+@pytest.mark.parametrize("mode", ["lightning", "tcd", "warp", 3, ""])
 def test_a_mode_of_other_weights_is_refused_with_those_there_are(mode):
     with pytest.raises(RequestError) as told:
         GenerationRequest(photos=(PHOTO,), mode=mode).resolved(PROFILES["miniature"])
@@ -80,9 +94,9 @@ def test_a_mode_of_other_weights_is_refused_with_those_there_are(mode):
     ],
 )
 def test_a_lora_is_named_by_repository_file_or_registry(name, file):
-    weight = find_lora(name)
-    assert weight is not None
-    assert weight.files[0].path == file
+    part = find_lora(name)
+    assert part is not None
+    assert part.path == part.weight.files[0].path == file
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "a/../b", ".hidden/x", "owner/repo/../x.safetensors", "", "x.pt"])
