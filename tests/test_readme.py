@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from generation.annotate import ANNOTATORS
 from weights.registry import PROFILES, WEIGHTS, choose_profile
 
 ROOT = Path(__file__).parent.parent
@@ -58,6 +59,16 @@ def test_models_and_preload_are_in_the_registry() -> None:
         assert revision == registered[repo].revision
     for weight in PROFILES[choose_profile(has_accelerator=True)].weights:
         assert {file.path for file in weight.files if file.required} <= preloaded[weight.repo]
+
+
+def test_licences_in_the_tables_are_those_of_the_registry() -> None:
+    rows = dict(re.findall(r"^\| `([\w.-]+)` \|.*\| ([^|]+) \|$", README, re.MULTILINE))
+    told = {name: licence for name, licence in rows.items() if name in WEIGHTS and name not in PROFILES}
+    assert told == {name: WEIGHTS[name].licence for name in told}
+    beside = {weight.name for weight in PROFILES["sdxl"].extras if weight.files[0].path.endswith("safetensors")}
+    beside |= {part.weight.name for _, part in PROFILES["sdxl"].controls}
+    beside |= {weight.name for one in ANNOTATORS.values() for weight in one.weights}
+    assert set(told) == beside
 
 
 def test_both_commands_are_printed() -> None:
