@@ -18,7 +18,6 @@ from errors import RequestError
 from ip_adapter.attention import face_state
 from ip_adapter.identity_net import IdentityNet
 from tests.training.drawn_world import small_run
-from training import run as runs
 from training.config import Config, load_config
 from training.run import run
 from training.task import FaceTask, trained

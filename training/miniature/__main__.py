@@ -21,14 +21,17 @@ from training.miniature import attribute_training, loop, prepared
 from training.miniature import base as bases
 from training.miniature import bundle as bundles
 from training.miniature import codec as codecs
-from training.miniature.dataset import Drawings, draw, load
+from training.miniature.dataset import Drawings, draw, joined, load
 from training.miniature.face_pack import ASSETS as PACK
 from training.miniature.face_pack import DETECTOR_FILE, RECOGNISER_FILE, Recogniser
 from training.miniature.landmarks import LandmarkStage
+from training.miniature.person import TRAINING_SEEDS
+from training.miniature.restore import restore
 from training.miniature.text import load_tokenizer
 
 ASSETS = Path(__file__).parents[2] / "assets" / "miniature"
 LIMITS = {"yaw": 35.0, "pitch": 16.0, "roll": 18.0, "face_size": (0.55, 0.75), "scene_share": 0.5}
+TURNED = {**LIMITS, "yaw": 75.0, "pitch": 25.0, "roll": 20.0}
 PICTURE_STYLES = (0.40, 0.15, 0.09, 0.12, 0.07, 0.08, 0.09)  # in the order of shot.STYLES
 REFERENCE_STYLES = (0.76, 0.08, 0.04, 0.04, 0.02, 0.02, 0.04)
 # About what the shipped bundle had on two shared cores.
@@ -55,14 +58,31 @@ def _plan(stage: str, steps: int | None, minutes: float | None, **rest: object) 
 
 @app.command("data")
 def draw_data(
-    data: Data, seed: Seed = 0, people: int = 6000, shots: int = 6, references: int = 2, processes: int = 2
-) -> tuple[Drawings, Drawings]:
-    """Draw the pictures to learn from, and reference pictures of the same people, mostly in photo style."""
-    pictures = draw(people, shots, seed, data / "pictures", processes=processes, style_shares=PICTURE_STYLES, **LIMITS)
-    others = draw(
-        people, references, seed + 1, data / "references", processes=processes, style_shares=REFERENCE_STYLES, **LIMITS
-    )
-    return pictures, others
+    data: Data, seed: Seed = 0, people: int = 6000, shots: int = 6, references: int = 2, turned: int = 5000,
+    processes: int = 2,
+) -> None:  # fmt: skip
+    """Draw the pictures to learn from, and reference pictures of the same people, mostly in photo style.
+
+    turned: so many further people are drawn looking any way up to the profile, and once as a reference.
+    """
+    first = TRAINING_SEEDS.start + people
+    for name, count, each, more, options in (
+        ("pictures", people, shots, 0, {"style_shares": PICTURE_STYLES, **LIMITS}),
+        ("references", people, references, 1, {"style_shares": REFERENCE_STYLES, **LIMITS}),
+        ("turned", turned, 4, 5, {"style_shares": PICTURE_STYLES, "first_person": first, **TURNED}),
+        ("turned_references", turned, 1, 6, {"style_shares": REFERENCE_STYLES, "first_person": first, **LIMITS}),
+    ):
+        if count:
+            draw(count, each, seed + more, data / name, processes=processes, **options)
+
+
+def load_sets(data: Path, *names: str) -> Drawings:
+    """The sets of these names as one; those that were not drawn are left out."""
+    return joined(*(load(data / name) for name in names if (data / name).is_dir()))
+
+
+def _pictures(data: Path) -> Drawings:
+    return load_sets(data, "pictures", "turned")
 
 
 @app.command("face")
@@ -111,7 +131,7 @@ def codec(
 @app.command("text")
 def text(data: Data, out: Out, seed: Seed = 0) -> None:
     """Make the tokenizer, and turn pictures into latents and captions into tokens."""
-    prepared.prepare_base(load(data / "pictures"), codecs.Components.load(out / "components.npz"), out / "prepared")
+    prepared.prepare_base(_pictures(data), codecs.Components.load(out / "components.npz"), out / "prepared")
 
 
 @app.command("base")
@@ -130,12 +150,22 @@ def joint(
     data: Data, out: Out, seed: Seed = 0, minutes: Minutes = None, steps: Steps = None, workers: Workers = 2,
     batch: Batch = 32, muon: float = MUON, pack: Pack = None,
 ) -> None:  # fmt: skip
-    """Go on training the base's UNet together with resampler, face attention and IdentityNet."""
+    """Go on training the base's UNet together with resampler, face attention and IdentityNet.
+
+    In a restored folder these three go on as well; otherwise they start here.
+    """
     _prepare_faces_and_texts(data, out, seed, pack)
+    begun = out / "restored.safetensors"
+    start, landmarks = (begun, None) if begun.exists() else (None, _landmarks(out, seed, workers))
     stage = adapters.AdapterStage(
-        out / "prepared", out / "base.safetensors", landmarks=_landmarks(out, seed, workers), joint=True, seed=seed,
+        out / "prepared",
+        out / "base.safetensors",
+        start=start,
+        landmarks=landmarks,
+        joint=True,
+        seed=seed,
         name="joint",
-    )  # fmt: skip
+    )
     plan = _plan("joint", steps, minutes, workers=workers, batch=batch, muon=muon, warmup=60, floor=0.3)
     unet, face = adapters.split_weights(loop.train(stage, plan, out / "joint", log=out / "joint.log"))
     words = {k: v for k, v in load_file(out / "base.safetensors").items() if k.startswith("text_")}
@@ -171,12 +201,20 @@ def _landmarks(out: Path, seed: int, workers: int) -> Path:
 def _prepare_faces_and_texts(data: Path, out: Path, seed: int, pack: Path | None) -> None:
     if pack is None:
         pack = out / "face" if (out / "face").is_dir() else PACK
-    folder, pictures = out / "prepared", load(data / "pictures")
+    folder, pictures = out / "prepared", _pictures(data)
     if not (folder / "references.npy").exists():
-        prepared.prepare_faces(pictures, load(data / "references"), folder, recogniser=Recogniser(pack), seed=seed)
+        references = load_sets(data, "references", "turned_references")
+        prepared.prepare_faces(pictures, references, folder, recogniser=Recogniser(pack), seed=seed)
     if not (folder / "texts.npy").exists():
         tokenizer = load_tokenizer(folder / "tokenizer")
         prepared.prepare_texts(pictures, tokenizer, out / "base.safetensors", folder, seed=seed)
+
+
+@app.command("restore")
+def restore_run(data: Data, out: Out, bundle: Path = ASSETS) -> None:
+    """Fill OUT from a shipped bundle: what comes after goes on from its weights instead of from nothing."""
+    restore(bundle, load(data / "pictures").images, out)
+    prepared.prepare_base(_pictures(data), codecs.Components.load(out / "components.npz"), out / "prepared")
 
 
 @app.command("bundle")

@@ -33,6 +33,7 @@ NET_OFF = 0.04
 ADAPTER_OFF = 0.02
 REGION_ON = 0.5
 TEXT_ALONE = 0.15
+FACE_WEIGHT = 1.0  # of the error within the face's region, added to 1
 
 
 def new_resampler(cross: int = CROSS) -> IPAdapterPlusImageProjection:
@@ -214,7 +215,7 @@ class AdapterStage:
 
     def loss(self, network: nn.Module, step: int, rank: int, batch: int) -> torch.Tensor:
         random = generator(self.seed, step, rank)
-        latents, words, pooled, landmarks, face, region = self._draw(random, batch)
+        latents, words, pooled, landmarks, face, inside, region = self._draw(random, batch)
         noise = torch.randn(latents.shape, generator=random)
         steps = timesteps(batch, random)
         noisy, wanted = noised(latents, noise, steps)
@@ -229,7 +230,8 @@ class AdapterStage:
         )
         with torch.autocast("cpu", torch.bfloat16):
             made = predict(network, noisy, steps, words, pooled, face, landmarks, scales)
-        return functional.mse_loss(made.float(), wanted)
+        weight = 1 + FACE_WEIGHT * functional.interpolate(inside, latents.shape[-2:], mode="bilinear")
+        return ((made.float() - wanted) ** 2 * weight / weight.mean()).mean()
 
     def _draw(self, random: torch.Generator, batch: int) -> tuple[torch.Tensor, ...]:
         def stored(name: str) -> np.ndarray:
@@ -247,7 +249,8 @@ class AdapterStage:
         face = stored("embeddings")[candidates[np.arange(batch), spots]].astype(np.float32)
         face[faceless] = 0
         landmarks = stored("landmarks")[rows].astype(np.float32).transpose(0, 3, 1, 2) / 255
-        region = stored("regions")[rows, None].astype(np.float32) / 255
+        inside = stored("regions")[rows, None].astype(np.float32) / 255
+        region = inside.copy()
         region[torch.rand(batch, generator=random).numpy() >= REGION_ON] = 1
-        arrays = (latents[rows], stored("words")[text], stored("pooled")[text], landmarks, face, region)
+        arrays = (latents[rows], stored("words")[text], stored("pooled")[text], landmarks, face, inside, region)
         return tuple(torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)) for array in arrays)

@@ -43,7 +43,7 @@ class Components:
     @classmethod
     def fit(cls, pictures: np.ndarray, channels: int = CHANNELS, patch: int = PATCH) -> Components:
         """pictures: (n, side, side, 3) uint8 RGB."""
-        patches = _patches(pictures, patch).reshape(-1, 3 * patch * patch)
+        patches = patches_of(pictures, patch).reshape(-1, 3 * patch * patch)
         mean = patches.mean(0)
         centred = patches - mean
         values, vectors = np.linalg.eigh((centred.T @ centred / len(centred)).astype(np.float64))
@@ -63,7 +63,7 @@ class Components:
     def encode(self, pictures: np.ndarray) -> np.ndarray:
         """(n, side, side, 3) uint8 RGB to latents (n, channels, side / patch, side / patch) float32."""
         patch = round((len(self.mean) / 3) ** 0.5)
-        code = (_patches(pictures, patch) - self.mean) @ self.basis.T * self.deviation
+        code = (patches_of(pictures, patch) - self.mean) @ self.basis.T * self.deviation
         return np.ascontiguousarray(code.transpose(0, 3, 1, 2))
 
     def decode(self, latents: np.ndarray) -> np.ndarray:
@@ -76,7 +76,7 @@ class Components:
         return ((pictures + 1) * 127.5).round().clip(0, 255).astype(np.uint8)
 
 
-def _patches(pictures: np.ndarray, patch: int) -> np.ndarray:
+def patches_of(pictures: np.ndarray, patch: int) -> np.ndarray:
     """(n, side, side, 3) uint8 to (n, rows, columns, 3 * patch**2) float32 in -1..1."""
     n, height, width, _ = pictures.shape
     grid = pictures.reshape(n, height // patch, patch, width // patch, patch, 3).transpose(0, 1, 3, 2, 4, 5)

@@ -116,6 +116,17 @@ def load(out_dir: Path) -> Drawings:
     return Drawings(arrays["images.npy"], keypoints, boxes, np.array(arrays["people.npy"]), records)
 
 
+def joined(*sets: Drawings) -> Drawings:
+    """Several data sets of one size as one, read into memory."""
+    return Drawings(
+        np.concatenate([one.images for one in sets]),
+        np.concatenate([one.keypoints for one in sets]),
+        np.concatenate([one.boxes for one in sets]),
+        np.concatenate([one.people for one in sets]),
+        [record for one in sets for record in one.records],
+    )
+
+
 def _arrays(count: int, size: int) -> Iterator[tuple[str, tuple[int, ...], type]]:
     yield "images.npy", (count, size, size, 3), np.uint8
     yield "keypoints.npy", (count, 5, 2), np.float32

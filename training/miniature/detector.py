@@ -31,6 +31,7 @@ from training.miniature.draw import render_place
 from training.miniature.export import export_onnx
 from training.miniature.face_pack import DET_SIZE, DETECTOR_FILE, open_detector
 from training.miniature.faces import Faces, training_faces, unseen_faces
+from training.miniature.reopen import reopen
 from training.miniature.scenes import SceneMaker, Sources, prepare_sources
 from training.miniature.shot import Shot
 
@@ -53,6 +54,14 @@ class Training:
         self.net = FaceDetector().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.mean = copy.deepcopy(self.net)
         self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=2e-3, weight_decay=2e-2)
+
+    def begin_from(self, path: Path) -> None:
+        """Take the weights of an exported det.onnx."""
+        with torch.no_grad():
+            pictures = torch.cat([self.draw_batch()[0] for self.step in range(4)])
+        self.step = 0
+        reopen(self.net, path, pictures.contiguous(memory_format=torch.channels_last))
+        self.mean.load_state_dict(self.net.state_dict())
 
     def draw_batch(self) -> tuple[torch.Tensor, list[np.ndarray]]:
         rng = np.random.default_rng([self.seed, self.step])
@@ -165,6 +174,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--every", type=int, default=250, help="steps between checkpoints")
     parser.add_argument("--data", type=Path, help="folder for the drawings (default: inside --out)")
+    parser.add_argument("--start", type=Path, help="go on from this det.onnx instead of from nothing")
     options = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
@@ -178,6 +188,8 @@ def main() -> None:
     checkpoint = options.out / "detector.pt"
     if checkpoint.exists():
         training.load(checkpoint)
+    elif options.start is not None:
+        training.begin_from(options.start)
     begin, means = time.monotonic(), {}
     while training.step < options.steps:
         for name, loss in training.advance().items():

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from training.miniature.dataset import Drawings, draw, load
-from training.miniature.person import EVALUATION_SEEDS
+from training.miniature.person import EVALUATION_SEEDS, TRAINING_SEEDS
 
 _CALM: dict[str, Any] = {"yaw": 35.0, "pitch": 16.0, "roll": 18.0, "scene_share": 0.5, "face_size": (0.55, 0.75)}
 _WIDE: dict[str, Any] = {"face_size": (0.35, 0.9), "offset": 0.08}
+_TURNED: dict[str, Any] = {"yaw": 75.0, "pitch": 25.0, "face_size": (0.45, 0.85)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,14 +58,18 @@ def _drawn(folder: Path, people: int, shots: int, seed: int, **options: Any) -> 
 
 
 def training_faces(data: Path, people: int = 6000) -> Faces:
-    """Eight calm shots of everybody and two in any pose of a third, opened in `data` or drawn there.
+    """Eight calm shots of everybody, two in any pose of a third, and five of further people up to the profile.
 
-    Folders that exist are taken as they are, so the sets drawn for the diffusion model (pictures, references) serve.
+    They are opened in `data` or drawn there. Folders that exist are taken as they are, so the sets drawn for the
+    diffusion model (pictures, references, turned, turned_references) serve.
     """
+    first = TRAINING_SEEDS.start + people
     return Faces.of(
         _drawn(data / "pictures", people, 6, 0, **_CALM),
         _drawn(data / "references", people, 2, 1, **_CALM),
         _drawn(data / "wide", max(1, people // 3), 2, 2, **_WIDE),
+        _drawn(data / "turned", people, 4, 5, first_person=first, **_TURNED),
+        _drawn(data / "turned_references", people, 1, 6, first_person=first, **_CALM),
     )
 
 

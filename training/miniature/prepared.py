@@ -16,7 +16,7 @@ from style_presets import STYLES
 from training.miniature.codec import Components
 from training.miniature.dataset import Drawings
 from training.miniature.face_pack import Recogniser
-from training.miniature.text import encode, new_text_encoders, tokenised, train_tokenizer
+from training.miniature.text import encode, load_tokenizer, new_text_encoders, tokenised, train_tokenizer
 
 KEYPOINT_BASE = 1024  # side at which the official landmark drawing is drawn
 IDENTITY_CAPTIONS = 0.2  # share of captions that name the person's features while the adapter learns
@@ -33,13 +33,16 @@ def prepare_components(drawings: Drawings, path: Path, channels: int) -> Compone
 
 
 def prepare_base(drawings: Drawings, components: Components, folder: Path) -> CLIPTokenizer:
-    """``latents.npy``, ``tokens.npy``, ``unconditional.npy`` and ``tokenizer/`` for BaseStage."""
+    """``latents.npy``, ``tokens.npy``, ``unconditional.npy`` and, unless it is there, ``tokenizer/`` for BaseStage."""
     folder.mkdir(parents=True, exist_ok=True)
     captions = [record["captions"] + record["plain_captions"][:1] for record in drawings.records]
     negatives = [style.negative for style in STYLES.values() if style.negative]
     presets = [style.prompt.replace("{prompt}", "") for style in STYLES.values()]
     flat_captions = [text for texts in captions for text in texts]
-    tokenizer = train_tokenizer([*flat_captions, *negatives, *presets], folder / "tokenizer")
+    if (folder / "tokenizer").is_dir():
+        tokenizer = load_tokenizer(folder / "tokenizer")
+    else:
+        tokenizer = train_tokenizer([*flat_captions, *negatives, *presets], folder / "tokenizer")
     flat = tokenised(tokenizer, flat_captions)
     np.save(folder / "tokens.npy", flat.reshape(len(captions), -1, flat.shape[1]).astype(np.uint16))
     nothing = [""] * max(1, len(negatives)) + negatives
