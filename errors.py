@@ -80,3 +80,21 @@ class BrokenPicture(InstantIDError):
     """The networks gave no picture: not a number where a colour should be."""
 
     code = "broken_picture"
+
+
+class QueueFull(InstantIDError):
+    """As many requests wait as may wait; sent again later it can succeed."""
+
+    code = "queue_full"
+
+
+class KeyReused(InputError):
+    """An idempotency key came back with another request."""
+
+    code = "idempotency_key_reused"
+
+
+class StoreUnavailable(InstantIDError):
+    """The database that holds jobs and results cannot be reached, or has no room."""
+
+    code = "store_unavailable"

@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 ROOMS = (
     "face", "ip_adapter", "template_adapter", "weights", "generation", "training", "outputs", "evaluation", "ui",
-    "commands", "benchmarks",
+    "api", "commands", "benchmarks",
 )  # fmt: skip
 BEGIN, END = "<!-- file map -->\n", "<!-- /file map -->\n"
 
