@@ -22,7 +22,7 @@ from style_presets import STYLES, load_styles
 if TYPE_CHECKING:
     import gradio as gr
 
-    from ui.background import EngineRoom
+    from generation.background import EngineRoom
 
 PRODUCT = "InstantID studio"
 MAX_UPLOAD = "40mb"
@@ -58,8 +58,8 @@ def build(settings: Settings, files: Path) -> tuple[gr.Blocks, EngineRoom]:
     if on_zero_gpu():
         import spaces  # noqa: F401  it patches torch and has to come before it
 
+    from generation.background import EngineRoom
     from generation.loading import load_engine, pick_profile
-    from ui.background import EngineRoom
     from ui.studio import build_page
 
     styles = STYLES if settings.styles is None else load_styles(settings.styles)

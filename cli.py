@@ -7,7 +7,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from commands import training
+from commands import serve, training
 from commands.evaluate import evaluate
 from commands.generate import generate
 from commands.template import app as template
@@ -24,6 +24,8 @@ app = typer.Typer(
 for command in (doctor, download, generate, evaluate):
     app.command()(command)
 app.add_typer(template, name="template")
+app.command()(serve.serve)
+app.command("api-key")(serve.api_key)
 app.command("prepare-data")(training.prepare_data)
 app.command()(training.train)
 app.command()(training.distil)

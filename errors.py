@@ -98,3 +98,51 @@ class StoreUnavailable(InstantIDError):
     """The database that holds jobs and results cannot be reached, or has no room."""
 
     code = "store_unavailable"
+
+
+class ServiceError(InstantIDError):
+    """The service does not take this request now, or not from this caller."""
+
+    code = "service"
+
+
+class TooLarge(ServiceError):
+    """The request has more bytes than are taken."""
+
+    code = "too_large"
+
+
+class WrongMediaType(ServiceError):
+    """The body is not of the kind that is read here."""
+
+    code = "wrong_media_type"
+
+
+class KeyNeeded(ServiceError):
+    """No key, or one that is not known."""
+
+    code = "key_needed"
+
+
+class ForeignOrigin(ServiceError):
+    """A web page of somewhere else sent the request."""
+
+    code = "foreign_origin"
+
+
+class NotThere(ServiceError):
+    """There is no such thing, or it is somebody else's."""
+
+    code = "not_found"
+
+
+class NotReady(ServiceError):
+    """The weights are still on their way, or could not be loaded."""
+
+    code = "not_ready"
+
+
+class DeadlinePassed(ServiceError):
+    """The job was not done in the time it had."""
+
+    code = "deadline_exceeded"

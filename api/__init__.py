@@ -1,1 +1,1 @@
-"""The HTTP service: requests, jobs and their store."""
+"""The HTTP service: one application, the same whether it runs beside the page, alone or on several machines."""

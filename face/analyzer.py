@@ -13,6 +13,7 @@ from insightface.utils.face_align import arcface_dst
 from PIL import Image
 
 from errors import NoFaceFound, RequestError
+from face.attributes import Attributes, open_attributes
 from face.face import Face
 from face.pack import open_pack
 
@@ -45,6 +46,7 @@ class FaceAnalyzer:
                 cure="640 suits photographs.",
             )
         self.detector, self.recogniser = open_pack(Path(pack), providers)
+        self._attributes = open_attributes(Path(pack), providers)
         # A detector exported for one size keeps to it.
         fixed = self.detector.static_input_size
         self.det_size = det_size if fixed is None else max(fixed)
@@ -90,6 +92,13 @@ class FaceAnalyzer:
             if faces:
                 return sorted(faces, key=lambda face: (-face.area, -face.det_score, *face.box))
         return []
+
+    def attributes(self, image: Image.Image, face: Face) -> Attributes | None:
+        """Gender and age as the pack guesses them of a face of a picture (RGB); None when it has no model for that."""
+        if self._attributes is None:
+            return None
+        with self._lock:
+            return self._attributes.read(image, face)
 
     def active_providers(self) -> dict[str, list[str]]:
         """For each model file, the execution providers that onnxruntime truly took."""

@@ -168,7 +168,7 @@ def _load_pipeline(profile: Profile, parts: dict[str, Path], how: Plan) -> Any:
             f"The weights of {profile.name} cannot be read.", field=profile.name, cure="Run: python cli.py doctor"
         ) from error
     pipeline.vae.to(dtype=how.vae_dtype)
-    return _placed(pipeline, how)
+    return placed(pipeline, how)
 
 
 def _hush() -> None:
@@ -183,7 +183,8 @@ def _hush() -> None:
     diffusers_logging.disable_progress_bar()
 
 
-def _placed(pipeline: Any, how: Plan) -> Any:
+def placed(pipeline: Any, how: Plan) -> Any:
+    """The pipeline on its device, with what a plan says of memory."""
     if how.tiling:
         pipeline.vae.enable_tiling()
     if how.offload == "model":

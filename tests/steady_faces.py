@@ -17,6 +17,7 @@ class SteadyAnalyzer(FaceAnalyzer):
     def __init__(self) -> None:
         self.blind = False
         self.other_sizes = ()
+        self._attributes = None
 
     def find(self, image):
         if self.blind:

@@ -20,12 +20,12 @@ FLOORS = {
     "training": 3,
     "outputs": 4,
     "evaluation": 4,
-    "commands": 5,
     "ui": 5,
     "api": 5,
-    "app": 6,
-    "cli": 6,
-    "serving": 6,
+    "commands": 6,
+    "app": 7,
+    "cli": 7,
+    "serving": 7,
 }
 WALLS = {
     "gradio": {"app", "ui"},

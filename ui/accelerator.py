@@ -10,9 +10,9 @@ from errors import InstantIDError
 from generation.settings import on_zero_gpu
 
 if TYPE_CHECKING:
+    from generation.background import EngineRoom
     from generation.prepare import Prepared
     from generation.request import GenerationResult, Progress
-    from ui.background import EngineRoom
 
 Generate = Callable[["Prepared", threading.Event], Iterator["Progress | GenerationResult"]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from ui.background import EngineRoom
+from generation.background import EngineRoom
 from ui.theme import ICON
 from ui.wording import PRODUCT, download_line
 

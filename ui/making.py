@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from errors import Cancelled, InputError, InstantIDError
+from generation.background import EngineRoom
 from generation.request import GenerationResult
 from style_presets import Style
 from ui import stage
 from ui.accelerator import Generate
-from ui.background import EngineRoom
 from ui.examples import Example
 from ui.form import FIELDS, build_request
 from ui.pictures import data_url

@@ -8,11 +8,11 @@ from typing import Any
 
 import gradio as gr
 
+from generation.background import EngineRoom
 from generation.schedulers import SCHEDULERS
 from style_presets import STYLES, Style
 from ui import wording as say
 from ui.accelerator import accelerated
-from ui.background import EngineRoom
 from ui.examples import examples
 from ui.form import MOST_STEPS, MOST_STRENGTH, label_of, size_labels
 from ui.header import header_html

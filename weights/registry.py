@@ -74,6 +74,8 @@ class Profile:
         fast: LoRAs of the modes that need one, as (mode, name of the LoRA).
         neutral: folder of a face pack whose recogniser judges pictures and never conditions them; optional like extras.
         refine_below: likeness under which a small face is worth making again.
+        smallest_face: height of a face, hairline to chin, over the short side of the picture, below which these weights
+            draw none worth looking at. A figure that would have a smaller one is shown from nearer by.
         controls: further ControlNets as (kind in generation/controls.py, folder), fetched at first use.
         extras: optional weights that go with this profile.
     """
@@ -103,6 +105,7 @@ class Profile:
     fast: tuple[tuple[str, str], ...] = ()
     neutral: Part | None = None
     refine_below: float = 0.5
+    smallest_face: float = 0.1
     controls: tuple[tuple[str, Part], ...] = ()
     extras: tuple[Weight, ...] = ()
 
@@ -196,6 +199,7 @@ PROFILES: dict[str, Profile] = {
             refine_below=0.35,
             turbo="lcm" if _MINIATURE_LCM in SHIPPED_LORAS else "few-steps",
             fast=(("lcm", _MINIATURE_LCM),) if _MINIATURE_LCM in SHIPPED_LORAS else (),
+            smallest_face=0.62,
             controls=(("canny", Part(MINIATURE, "controls/canny")), ("depth", Part(MINIATURE, "controls/depth"))),
         ),
         _sdxl("sdxl", "SDXL base 1.0", SDXL_BASE, 5.0),

@@ -3,7 +3,7 @@
 import pytest
 
 from errors import WeightsError, WeightsMissing
-from ui.background import EngineRoom
+from generation.background import EngineRoom
 from ui.header import header_html
 from weights.registry import PROFILES
 

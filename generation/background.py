@@ -1,4 +1,4 @@
-"""Loading the weights beside the page: the page comes first, and says what it is waiting for."""
+"""Loading the weights in the background: the page and the service come first, and say what they wait for."""
 
 from __future__ import annotations
 

@@ -1,0 +1,87 @@
+"""What a photo says about a person beside the face: skin tone, ethnicity, age and gender, as somebody guesses them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from PIL import Image
+
+from api.settings import ServiceSettings
+from errors import ServiceError
+from face.analyzer import FaceAnalyzer
+from face.skin import skin_angle, tone_of
+
+METHODS = ("off", "none", "on", "local", "gemini")
+"""What may be asked for; "on" is the best that the deployment has."""
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What is known of a person; None for what is not. age in years."""
+
+    skin_tone: str | None = None
+    ethnicity: str | None = None
+    age: int | None = None
+    gender: str | None = None
+
+    def over(self, guessed: Analysis) -> Analysis:
+        """This, and what it does not know from `guessed`: what was stated wins."""
+        open_ = [one.name for one in fields(self) if getattr(self, one.name) is None]
+        return replace(self, **{name: getattr(guessed, name) for name in open_})
+
+
+class AnalysisFailed(ServiceError):
+    """The photo could not be analysed; a note for the caller, never the end of a request."""
+
+    code = "analysis_failed"
+
+
+Analyse = Callable[[Image.Image], Analysis]
+"""One way to analyse a photo (RGB, upright). Raises AnalysisFailed."""
+
+
+def method_of(asked: str, settings: ServiceSettings) -> str:
+    """ "none", "local" or "gemini"."""
+    best = "gemini" if settings.gemini_key else "local"
+    return {"off": "none", "on": best}.get(asked, asked)
+
+
+def guess(
+    method: str, photos: Sequence[Image.Image], analyzer: FaceAnalyzer | None, gemini: Analyse | None
+) -> tuple[Analysis, list[str]]:
+    """What an analysis makes of the first of the photos, and notes on what it could not do.
+
+    Args:
+        method: as `method_of` gives it.
+        analyzer: None when no faces can be found here.
+        gemini: None without a key; what it leaves open, or all when it fails, is guessed locally.
+    """
+    if method == "none":
+        return Analysis(), []
+    notes, seen = [], Analysis()
+    if method == "gemini" and gemini is None:
+        notes.append("Analysis by Gemini is not set up here; the photo was analysed on this server instead.")
+    elif method == "gemini" and gemini is not None:
+        try:
+            seen = gemini(photos[0])
+        except AnalysisFailed as error:
+            notes.append(f"{error.message} The photo was analysed on this server instead.")
+    if analyzer is None:
+        return seen, [*notes, "No face analysis is available, so the photo was not analysed."]
+    return seen.over(local(photos[0], analyzer)), notes
+
+
+def local(photo: Image.Image, analyzer: FaceAnalyzer) -> Analysis:
+    """Skin tone by its angle on the cheeks, gender and age by the face pack when it has a model for them."""
+    faces = analyzer.find(photo)
+    if not faces:
+        return Analysis()
+    angle = skin_angle(photo, faces[0])
+    attributes: Any = analyzer.attributes(photo, faces[0])
+    return Analysis(
+        skin_tone=None if angle is None else tone_of(angle),
+        age=None if attributes is None else attributes.age,
+        gender=None if attributes is None else attributes.gender,
+    )

@@ -1,0 +1,103 @@
+"""What is settled before a request's body is read: where it comes from, whose it is, how large it may be."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.failures import answer
+from api.keys import ANYBODY, key_in, owner_of
+from api.settings import ServiceSettings
+from errors import ForeignOrigin, InstantIDError, KeyNeeded, TooLarge
+
+OPEN_PATHS = ("/api/v1/docs", "/api/v1/openapi.json")
+"""Below /api/v1, what is shown to anybody."""
+
+_UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
+
+
+class Gate:
+    """ASGI middleware. Lets a request in with `state["owner"]` set, or answers it without reading a byte of its body.
+
+    A body is counted while it arrives, so that one without Content-Length ends at the limit too.
+    """
+
+    def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
+        self._app = app
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            self._check_origin(scope)
+            scope.setdefault("state", {})["owner"] = self._owner(scope)
+            self._check_length(scope)
+        except InstantIDError as error:
+            await answer(error, headers={"Connection": "close"})(scope, receive, send)
+            return
+        await self._app(scope, self._counted(receive), send)
+
+    def _check_origin(self, scope: Scope) -> None:
+        origin = _header(scope, b"origin")
+        if scope["method"] not in _UNSAFE or origin is None:
+            return
+        origin = origin.rstrip("/")
+        if origin != "null" and (_same(origin, _header(scope, b"host")) or origin in self._settings.origins):
+            return
+        raise ForeignOrigin(
+            "Requests from web pages of another origin are refused.",
+            field="Origin",
+            cure="Call the service from your own server, or have its operator allow the origin.",
+        )
+
+    def _owner(self, scope: Scope) -> str:
+        settings = self._settings
+        if not (settings.api_keys or settings.require_key):
+            return ANYBODY
+        if not scope["path"].startswith("/api/") or scope["path"] in OPEN_PATHS:
+            return ANYBODY
+        key = key_in(scope["headers"])
+        owner = None if key is None else owner_of(key, settings.api_keys)
+        if owner is None:
+            raise KeyNeeded(
+                "This service wants a key." if key is None else "This key is not known here.",
+                field="Authorization",
+                cure="Send the header Authorization: Bearer KEY.",
+            )
+        return owner
+
+    def _check_length(self, scope: Scope) -> None:
+        length = _header(scope, b"content-length")
+        if length is not None and (not length.isdecimal() or int(length[:20]) > self._settings.max_upload):
+            raise self._too_large()
+
+    def _counted(self, receive: Receive) -> Receive:
+        seen = 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            if message["type"] == "http.request":
+                seen += len(message.get("body", b""))
+                if seen > self._settings.max_upload:
+                    raise self._too_large()
+            return message
+
+        return counted
+
+    def _too_large(self) -> TooLarge:
+        limit = self._settings.max_upload / 2**20
+        return TooLarge(f"The request is larger than {limit:g} MB.", cure="Send fewer or smaller pictures.")
+
+
+def _header(scope: Scope, name: bytes) -> str | None:
+    return next((value.decode("latin-1").strip() for key, value in scope["headers"] if key.lower() == name), None)
+
+
+def _same(origin: str, host: str | None) -> bool:
+    parts = urlsplit(origin)
+    usual = {"http": ":80", "https": ":443"}.get(parts.scheme, "")
+    return host is not None and parts.netloc.lower().removesuffix(usual) == host.lower().removesuffix(usual)

@@ -1,0 +1,115 @@
+"""Photo analysis by Gemini's vision model over its HTTP API (ai.google.dev/api/generate-content).
+
+The photo leaves this server: only when a key is set and a request asks for it.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from typing import Any
+
+import httpx2
+from PIL import Image
+
+from api.analysis import Analysis, AnalysisFailed
+from api.settings import ServiceSettings
+from errors import RequestError
+from generation import ranges
+
+LONGEST_SIDE = 768
+"""Pixels of the photo that is sent; its metadata stay here."""
+
+TRIES = 2
+LONGEST_WORDS = 40
+LARGEST_ANSWER = 2**20
+
+QUESTION = (
+    "Describe the most prominent person in this photo for an illustrator. Give the skin tone and the apparent "
+    "ethnicity in one to three words each, the apparent age in years, and the apparent gender."
+)
+SCHEMA = {
+    "type": "OBJECT",
+    "properties": {
+        "skin_tone": {"type": "STRING"},
+        "ethnicity": {"type": "STRING"},
+        "age": {"type": "INTEGER"},
+        "gender": {"type": "STRING", "enum": ["male", "female", "other"]},
+    },
+}
+FAILED = "Gemini {}."
+
+
+class Gemini:
+    """Raises AnalysisFailed whatever goes wrong; a slow or failing answer is asked for once more."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self._address = f"{settings.gemini_url.rstrip('/')}/v1beta/models/{settings.gemini_model}:generateContent"
+        self._key = settings.gemini_key
+        self._timeout = settings.gemini_timeout
+
+    def __call__(self, photo: Image.Image) -> Analysis:
+        question = _question(photo)
+        reason = ""
+        with httpx2.Client(timeout=self._timeout, follow_redirects=False, trust_env=True) as client:
+            for _ in range(TRIES):
+                try:
+                    answer = client.post(self._address, json=question, headers={"x-goog-api-key": self._key})
+                except httpx2.TimeoutException:
+                    reason = f"did not answer within {self._timeout:g} seconds"
+                    continue
+                except httpx2.HTTPError:
+                    reason = "could not be reached"
+                    continue
+                if answer.status_code == 200:
+                    return read_answer(answer.content)
+                reason = f"answered with status {answer.status_code}"
+                if answer.status_code != 429 and answer.status_code < 500:
+                    break
+        raise AnalysisFailed(FAILED.format(reason))
+
+
+def read_answer(content: bytes) -> Analysis:
+    """The analysis in an answer's body. Words of a stranger: only short plain text and known values pass.
+
+    Raises AnalysisFailed.
+    """
+    try:
+        if len(content) > LARGEST_ANSWER:
+            raise ValueError("too long")
+        told = json.loads(json.loads(content)["candidates"][0]["content"]["parts"][0]["text"])
+        return Analysis(
+            skin_tone=_words(told.get("skin_tone")),
+            ethnicity=_words(told.get("ethnicity")),
+            age=_years(told.get("age")),
+            gender=told["gender"] if told.get("gender") in ("male", "female", "other") else None,
+        )
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise AnalysisFailed(FAILED.format("gave an answer that cannot be read")) from error
+
+
+def _words(value: Any) -> str | None:
+    try:
+        words, _ = ranges.text("analysis", value)
+    except RequestError:
+        return None
+    words = words.lower().removesuffix(" skin").strip()
+    return words if 0 < len(words) <= LONGEST_WORDS and words.replace(" ", "").replace("-", "").isalpha() else None
+
+
+def _years(value: Any) -> int | None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if whole and 0 <= value <= 120 else None
+
+
+def _question(photo: Image.Image) -> dict[str, Any]:
+    small = photo.convert("RGB")
+    small.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=88)
+    picture = {"mime_type": "image/jpeg", "data": base64.b64encode(buffer.getvalue()).decode("ascii")}
+    return {
+        "contents": [{"parts": [{"inline_data": picture}, {"text": QUESTION}]}],
+        "generationConfig": {"responseMimeType": "application/json", "responseSchema": SCHEMA, "temperature": 0},
+    }

@@ -1,0 +1,113 @@
+"""The pictures of a request on their way through the job store: form files, named bytes, and a GenerationRequest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from PIL import Image
+
+from api.options import Options
+from errors import RequestError
+from face.photo import open_photo
+from generation.controls import Control
+from generation.people import MOST, Person
+from generation.request import MAX_PHOTOS, GenerationRequest, Lora
+from generation.sources import find_lora
+from template_adapter.reading import read_template
+from template_adapter.template import Template
+from weights.registry import WEIGHTS
+
+PHOTOS = "photos"
+PEOPLE = tuple(f"person_{number}" for number in range(2, MOST + 1))
+SINGLE = ("pose", "start_picture", "into", "mask")
+CONTROLS = tuple(f"control_{kind}" for kind in ("pose", "canny", "depth"))
+TEMPLATE = "template"
+
+FILE_FIELDS = (PHOTOS, *PEOPLE, *SINGLE, *CONTROLS, TEMPLATE)
+"""Form fields of `POST /generate` that take files."""
+
+Named = dict[str, bytes]
+
+
+def named(files: Mapping[str, Sequence[bytes]]) -> Named:
+    """Files of a form under one name each, `photos.0`, `photos.1`, `pose.0`, ...; empty ones are left out.
+
+    Raises RequestError when there are too many under one name.
+    """
+    kept: Named = {}
+    for field, contents in files.items():
+        sent = [content for content in contents if content]
+        most = MAX_PHOTOS if field in (PHOTOS, *PEOPLE) else 1
+        if len(sent) > most:
+            raise RequestError(f"{field} has {len(sent)} files.", field=field, cure=f"Send at most {most}.")
+        kept |= {f"{field}.{number}": content for number, content in enumerate(sent)}
+    return kept
+
+
+def opened(pictures: Mapping[str, bytes], field: str) -> tuple[Image.Image, ...]:
+    """The pictures of one field, in their order. Raises PhotoError."""
+    names = [name for name in pictures if name.rpartition(".")[0] == field]
+    names.sort(key=lambda name: int(name.rpartition(".")[2]))
+    return tuple(open_photo(pictures[name], field=field) for name in names)
+
+
+def request_of(options: Options, pictures: Mapping[str, bytes], *, hub_loras: bool = False) -> GenerationRequest:
+    """The request that options and pictures ask for together; not resolved yet.
+
+    hub_loras: whether LoRAs in repositories of the hub may be named.
+
+    Raises PhotoError, RequestError.
+    """
+    single = {field: next(iter(opened(pictures, field)), None) for field in (*SINGLE, *CONTROLS)}
+    values: dict[str, Any] = {
+        name: _tuples(value)
+        for name, value in options.model_dump(exclude={"controls", "loras"}).items()
+        if value is not None
+    }
+    return GenerationRequest(
+        photos=opened(pictures, PHOTOS),
+        template=_template(pictures),
+        others=tuple(Person(photos) for field in PEOPLE if (photos := opened(pictures, field))),
+        controls=_controls(options, single),
+        loras=tuple(_lora(one.name, one.weight, hub_loras) for one in options.loras),
+        **{field: single[field] for field in SINGLE},
+        **values,
+    )
+
+
+def _template(pictures: Mapping[str, bytes]) -> Template | None:
+    data = pictures.get(f"{TEMPLATE}.0")
+    return None if data is None else Template(read_template(data))
+
+
+def _controls(options: Options, single: Mapping[str, Image.Image | None]) -> tuple[Control, ...]:
+    asked = {one.kind for one in options.controls}
+    for field in CONTROLS:
+        if single[field] is not None and field.removeprefix("control_") not in asked:
+            raise RequestError(
+                f"{field} is a picture that no control follows.",
+                field=field,
+                cure='Name it in controls, such as [{"kind": "canny"}].',
+            )
+    return tuple(
+        Control(one.kind, one.strength, one.start, one.end, single.get(f"control_{one.kind}"))
+        for one in options.controls
+    )
+
+
+def _lora(name: str, weight: float, hub_loras: bool) -> Lora:
+    """A LoRA by a public name: a path would let callers ask what lies on the server."""
+    known = name in WEIGHTS and len(WEIGHTS[name].files) == 1
+    in_hub = hub_loras and "\0" not in name and not name.startswith((".", "/", "~"))
+    if known or (in_hub and find_lora(name) is not None):
+        return Lora(name, weight)
+    raise RequestError(
+        "loras names something that is not offered here.",
+        field="loras",
+        cure="Name a LoRA of the registry" + (" or owner/repository." if hub_loras else "."),
+    )
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

@@ -1,0 +1,137 @@
+"""From a job to what the engine is asked, and from its answer to what the store keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from PIL import Image
+
+from api.analysis import Analyse, Analysis, guess, method_of
+from api.body import FACES, BodyOptions, figure_request
+from api.job import Job
+from api.options import Options
+from api.pictures import opened, request_of
+from api.settings import ServiceSettings
+from api.studio import Studio
+from generation.request import GeneratedImage, GenerationRequest, GenerationResult
+from outputs.metadata import png_bytes, settings_of
+
+GENERATE = "generate"
+BODY = "identity-body"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """result: JSON-able. images: each as PNG with its settings inside."""
+
+    result: dict[str, Any]
+    images: list[bytes]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A job as the engine's request.
+
+    notes: what the caller should know beside the engine's own notes.
+    extra: goes into the result as it is.
+    """
+
+    request: GenerationRequest
+    method: str
+    notes: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def outcome(self, made: GenerationResult) -> Outcome:
+        reports = [{"photo": one.index, "used": one.used, "verdict": one.verdict} for one in made.references]
+        result = {
+            "method": self.method,
+            "profile": made.profile,
+            "seconds": round(made.seconds, 3),
+            "images": [_told(image) for image in made.images],
+            "notes": list(dict.fromkeys((*self.notes, *made.notes))),
+            "references": reports,
+            "candidates": [asdict(one) for one in made.candidates],
+            "settings": made.settings,
+            **self.extra,
+        }
+        pngs = [png_bytes(image, settings_of(made, number)) for number, image in enumerate(made.images)]
+        return Outcome(result, pngs)
+
+
+class Recipes:
+    """How jobs of each kind are made.
+
+    gemini: analysis of a photo by Gemini, None without a key.
+    """
+
+    def __init__(self, studio: Studio, settings: ServiceSettings, gemini: Analyse | None) -> None:
+        self._studio = studio
+        self._settings = settings
+        self._gemini = gemini
+
+    def of(self, job: Job) -> Recipe:
+        """Raises InputError of any kind: nothing in the store is trusted more than what came in."""
+        notes = []
+        if (reason := self._studio.reason) is not None:
+            notes.append(f"Made by plain SDXL, without the person's face: {reason}")
+        recipe = self._body(job) if job.kind == BODY else self._general(job)
+        return replace(recipe, method=self._studio.method, notes=(*notes, *recipe.notes))
+
+    def check(self, kind: str, document: Mapping[str, Any], photos: Mapping[str, bytes]) -> None:
+        """Refuses what could not be made, before it enters the queue.
+
+        Raises InputError of any kind, NoFaceFound among them when faces can be looked for already.
+        """
+        profile, styles = self._studio.profile, self._studio.styles
+        if kind == BODY:
+            options = BodyOptions.model_validate(document)
+            request, _ = figure_request(options, options.stated, opened(photos, FACES), profile)
+        else:
+            request = self._request(Options.model_validate(document), photos)
+        request.resolved(profile, styles)
+        analyzer = self._studio.analyzer
+        if analyzer is not None and request.template is None:
+            people = [request.photos, *(other.photos for other in request.others)]
+            for number, pictures in enumerate(people):
+                name = (FACES if kind == BODY else "photos") if number == 0 else f"person_{number + 1}"
+                _require_a_face(pictures, analyzer, name)
+
+    def _request(self, options: Options, photos: Mapping[str, bytes]) -> GenerationRequest:
+        return request_of(options, photos, hub_loras=self._settings.hub_loras)
+
+    def _general(self, job: Job) -> Recipe:
+        return Recipe(self._request(Options.model_validate(dict(job.request)), job.photos), "")
+
+    def _body(self, job: Job) -> Recipe:
+        options = BodyOptions.model_validate(dict(job.request))
+        photos = opened(job.photos, FACES)
+        method = method_of(options.asked_analysis, self._settings)
+        guessed, notes = guess(method, photos, self._studio.analyzer, self._gemini)
+        known = options.stated.over(guessed)
+        request, told = figure_request(options, known, photos, self._studio.profile)
+        return Recipe(request, "", (*notes, *told), {"analysis": _analysis(known)})
+
+
+def _require_a_face(pictures: Sequence[Image.Image], analyzer: Any, field_name: str) -> None:
+    if pictures and not any(analyzer.find(picture) for picture in pictures):
+        raise analyzer.no_face(field_name)
+
+
+def _analysis(known: Analysis) -> dict[str, Any]:
+    return asdict(known)
+
+
+def _told(image: GeneratedImage) -> dict[str, Any]:
+    return {
+        "seed": image.seed,
+        "width": image.image.width,
+        "height": image.image.height,
+        "identity_score": image.identity,
+        "keypoint_error": image.keypoint_error,
+        "people": [asdict(score) for score in image.people],
+        "swapped": image.swapped,
+        "colours": None if image.colours is None else asdict(image.colours),
+        "before_refining": None if image.before is None else image.before.identity,
+    }

@@ -1,0 +1,131 @@
+"""The service behind its routes: store, studio and worker, and what a request for a job goes through."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+
+from api.gemini import Gemini
+from api.job import Job
+from api.logs import event
+from api.metrics import Metrics
+from api.recipes import Recipes
+from api.settings import ServiceSettings
+from api.store import JobStore
+from api.studio import Studio
+from api.worker import Worker
+from errors import Cancelled, NotThere, RequestError
+
+POLL = 0.1
+
+
+class Service:
+    """One process's share of the service.
+
+    Args:
+        name: of the worker, see `Worker`; None for a process that only takes requests and leaves the work to others.
+    """
+
+    def __init__(self, settings: ServiceSettings, store: JobStore, studio: Studio, *, name: str | None) -> None:
+        self.settings = settings
+        self.store = store
+        self.studio = studio
+        self.metrics = Metrics()
+        self.recipes = Recipes(studio, settings, Gemini(settings) if settings.gemini_key else None)
+        self.worker = None
+        if name is not None:
+            self.worker = Worker(store, studio, self.recipes, name=name, kept=settings.kept, done=self._count)
+
+    def start(self) -> None:
+        """Begins to work on what is queued. Raises StoreUnavailable."""
+        if self.worker is not None:
+            self.worker.start()
+
+    def stop(self) -> None:
+        """Ends the running job within the settings' grace, or breaks it off, and closes the store."""
+        if self.worker is not None:
+            self.worker.stop(self.settings.grace)
+        self.store.close()
+
+    def submit(
+        self,
+        owner: str,
+        kind: str,
+        document: Mapping[str, Any],
+        photos: Mapping[str, bytes],
+        *,
+        key: str | None,
+        deadline: float | None,
+    ) -> tuple[Job, bool]:
+        """A job in the queue, and whether it is new.
+
+        Raises InputError of any kind, NotReady, QueueFull, StoreUnavailable.
+        """
+        if self.studio.state == "failed":
+            self.studio.require()
+        self.recipes.check(kind, document, photos)
+        limit = self.settings.deadline
+        if deadline is not None and not (math.isfinite(deadline) and 0 < deadline <= limit):
+            raise RequestError(
+                "deadline is out of range.", field="deadline", cure=f"Give seconds above 0, at most {limit:g}."
+            )
+        job, created = self.store.submit(
+            owner,
+            kind,
+            document,
+            photos,
+            key=key,
+            deadline=limit if deadline is None else deadline,
+            limit=self.settings.queue_limit,
+        )
+        if created:
+            event("queued", job=job.id[:8], kind=kind, position=job.position)
+            if self.worker is not None:
+                self.worker.wake()
+        return job, created
+
+    def cancel(self, job_id: str, owner: str) -> Job:
+        """Raises NotThere."""
+        job = self.store.cancel(job_id, owner)
+        if job is None:
+            raise no_job()
+        if self.worker is not None:
+            self.worker.canceled(job_id)
+        return job
+
+    def job(self, job_id: str, owner: str) -> Job:
+        """Raises NotThere."""
+        job = self.store.get(job_id, owner)
+        if job is None:
+            raise no_job()
+        return job
+
+    async def until_over(self, job: Job, gone: Callable[[], Awaitable[bool]], *, leave: bool) -> Job:
+        """The job when it is over.
+
+        Args:
+            gone: whether the caller has hung up.
+            leave: whether the job goes on without its caller.
+
+        Raises NotThere, Cancelled when the caller has hung up.
+        """
+        while not job.over:
+            if await gone():
+                if not leave:
+                    await run_in_threadpool(self.cancel, job.id, job.owner)
+                raise Cancelled("The caller hung up.")
+            await asyncio.sleep(POLL)
+            job = await run_in_threadpool(self.job, job.id, job.owner)
+        return job
+
+    def _count(self, job: Job, how: str, seconds: float) -> None:
+        self.metrics.jobs.labels(job.kind, how).inc()
+        self.metrics.job_seconds.labels(job.kind).observe(seconds)
+
+
+def no_job() -> NotThere:
+    return NotThere("There is no such job.", field="id", cure="Results are deleted after a while; send it again.")
