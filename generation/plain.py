@@ -77,7 +77,7 @@ class PlainEngine:
     def _settled(self, request: GenerationRequest) -> GenerationRequest:
         """Resolved, in the quality mode where the mode asked for needs a LoRA."""
         wanted = request
-        if request.mode is not None and modes.MODES[modes.settled(request.mode, self.profile)].lora is not None:
+        if request.mode is not None and modes.lora_of(request.mode, self.profile) is not None:
             wanted = replace(request, mode="quality", steps=None, guidance=None)
         return replace(wanted, loras=(), controls=(), into=None, start_picture=None, mask=None).resolved(self.profile)
 
