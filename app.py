@@ -45,7 +45,9 @@ def read_settings(arguments: list[str]) -> Settings:
     parser.add_argument("--auth", metavar="USER:PASSWORD", help="ask for a user and a password; several with commas")
     parser.add_argument("--models-dir", metavar="FOLDER", help="where downloaded weights lie")
     parser.add_argument("--offline", action="store_true", default=None, help="never reach for the network")
-    parser.add_argument("--device", help="auto, cpu, cuda, cuda:1 or mps")
+    parser.add_argument("--device", help="auto, cpu, cuda, cuda:1 or mps; with OpenVINO CPU, GPU, NPU or AUTO")
+    parser.add_argument("--backend", help="torch or openvino")
+    parser.add_argument("--precision", help="of OpenVINO's weights: auto, fp16, int8, hybrid, int4 or fp32")
     parser.add_argument("--styles", metavar="FILE", help="JSON file with styles of your own")
     chosen = vars(parser.parse_args(arguments))
     if "SPACE_ID" in os.environ and "INSTANTID_HOST" not in os.environ and chosen["host"] is None:
@@ -59,12 +61,13 @@ def build(settings: Settings, files: Path) -> tuple[gr.Blocks, EngineRoom]:
         import spaces  # noqa: F401  it patches torch and has to come before it
 
     from generation.background import EngineRoom
-    from generation.loading import load_engine, pick_profile
+    from generation.loading import pick_profile
+    from ui.runs_on import ways_of
     from ui.studio import build_page
 
     styles = STYLES if settings.styles is None else load_styles(settings.styles)
     profile = pick_profile(settings.profile)
-    room = EngineRoom(lambda told: load_engine(profile, settings, downloading=told))
+    room = EngineRoom(*ways_of(profile, settings))
     return build_page(room, profile, files, styles), room
 
 

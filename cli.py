@@ -10,6 +10,7 @@ from typer.exceptions import TyperException
 from commands import serve, training
 from commands.evaluate import evaluate
 from commands.generate import generate
+from commands.openvino import app as openvino
 from commands.template import app as template
 from commands.weights import doctor, download
 from errors import InstantIDError
@@ -26,6 +27,7 @@ for command in (doctor, download, generate, evaluate):
 app.add_typer(template, name="template")
 app.command()(serve.serve)
 app.command("api-key")(serve.api_key)
+app.add_typer(openvino, name="openvino")
 app.command("prepare-data")(training.prepare_data)
 app.command()(training.train)
 app.command()(training.distil)

@@ -118,7 +118,11 @@ def generate(
         str | None, typer.Option(help="SDXL checkpoint: FILE.safetensors or OWNER/REPO.", show_default="by profile")
     ] = None,
     vae: Annotated[str | None, typer.Option(help="Decoder: own, or OWNER/REPO.", show_default="by profile")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps; one of OpenVINO's devices.")] = None,
+    backend: Annotated[str | None, typer.Option(help="torch or openvino.", show_default="torch")] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="OpenVINO's weights: auto, fp16, int8, hybrid, int4 or fp32.")
+    ] = None,
     models_dir: ModelsDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
@@ -129,7 +133,13 @@ def generate(
     kept = settings_like(like)
     before = kept.get("profile") if kept.get("profile") in PROFILES else None
     settings = Settings.from_environment(
-        profile=profile or before, device=device, models_dir=models_dir, base=base, vae=vae
+        profile=profile or before,
+        device=device,
+        backend=backend,
+        precision=precision,
+        models_dir=models_dir,
+        base=base,
+        vae=vae,
     )
     chosen = pick_profile(settings.profile)
     if settings.base is not None or settings.vae is not None:

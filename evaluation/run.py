@@ -64,8 +64,8 @@ def evaluate(
     true = set(planned.main)
     for number, take in enumerate(takes):
         tell("measuring", number, len(takes))
-        samples[take] = _sample(engine.profile, world, take, made[take], eyes, with_true=take in true)
-    gallery = _gallery(world, eyes)
+        samples[take] = sample_of(engine.profile, world, take, made[take], eyes, with_true=take in true)
+    gallery = gallery_of(world, eyes)
     main = [samples[take] for take in planned.main]
     of_views = [samples[take] for take in (*planned.main, *planned.views)]
     found: Figures = {
@@ -116,7 +116,8 @@ def gather(
     )
 
 
-def _sample(profile: Profile, world: World, take: Take, made: Made, eyes: Eyes, *, with_true: bool) -> Sample:
+def sample_of(profile: Profile, world: World, take: Take, made: Made, eyes: Eyes, *, with_true: bool) -> Sample:
+    """A made picture with everything that is seen in it."""
     places: dict[str, Any] = {"face_size": world.placing.get("view_size", 0.5)}
     if "view_centre" in world.placing:
         places["centre"] = world.placing["view_centre"]
@@ -134,7 +135,9 @@ def _sample(profile: Profile, world: World, take: Take, made: Made, eyes: Eyes, 
     )
 
 
-def _gallery(world: World, eyes: Eyes) -> Gallery:
+def gallery_of(world: World, eyes: Eyes) -> Gallery:
+    """Everybody of a world as the recognisers see them."""
+
     def seen(photo: Image.Image) -> Look:
         look = eyes.look(photo)
         assert look is not None, "photos without a face were left out before"

@@ -3,7 +3,7 @@
 import os
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,13 +31,19 @@ class FaceAnalyzer:
         pack: folder of the pack; a pack nested in one more folder is found.
         det_size: side in pixels to which pictures are brought for detection; a multiple of 32.
         providers: onnxruntime execution providers, in order of preference.
+        session: see `face.pack.open_pack`.
 
     Several threads may share one analyzer; a lock lets them in one after the other.
     Raises WeightsMissing or WeightsCorrupt when the pack is not usable.
     """
 
     def __init__(
-        self, pack: Path, *, det_size: int = 640, providers: Sequence[str] = ("CPUExecutionProvider",)
+        self,
+        pack: Path,
+        *,
+        det_size: int = 640,
+        providers: Sequence[str] = ("CPUExecutionProvider",),
+        session: Callable[[Path], Any] | None = None,
     ) -> None:
         if det_size < SMALLEST_DETECTION or det_size % DETECTOR_STRIDE:
             raise RequestError(
@@ -45,7 +51,7 @@ class FaceAnalyzer:
                 field="det_size",
                 cure="640 suits photographs.",
             )
-        self.detector, self.recogniser = open_pack(Path(pack), providers)
+        self.detector, self.recogniser = open_pack(Path(pack), providers, session)
         self._attributes = open_attributes(Path(pack), providers)
         # A detector exported for one size keeps to it.
         fixed = self.detector.static_input_size

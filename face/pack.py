@@ -1,6 +1,6 @@
 """A folder of face models, opened by insightface, with every way it can be unusable told in words."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,8 +38,10 @@ def find_pack(folder: Path) -> Path:
     raise WeightsMissing(f"The face pack at {folder} has {found}.", field=str(folder), cure=CURE)
 
 
-def open_pack(folder: Path, providers: Sequence[str]) -> Pack:
+def open_pack(folder: Path, providers: Sequence[str], session: Callable[[Path], Any] | None = None) -> Pack:
     """Opens detector and recogniser of the pack in `folder` with onnxruntime's `providers`.
+
+    session: given a model's file, what runs it in the place of onnxruntime's InferenceSession.
 
     Raises WeightsMissing when the folder or one of the two models is not there, WeightsCorrupt when a file is damaged
     or is not what it should be.
@@ -58,6 +60,11 @@ def open_pack(folder: Path, providers: Sequence[str]) -> Pack:
         raise WeightsCorrupt(f"The detector in {folder} gives no keypoints.", field=str(folder), cure=CURE)
     if not isinstance(recogniser.input_size[0], int) or len(recogniser.output_shape) != 2:
         raise WeightsCorrupt(f"The recogniser in {folder} gives no embedding.", field=str(folder), cure=CURE)
+    if session is not None:
+        detector, recogniser = (
+            type(model)(model_file=model.model_file, session=session(Path(model.model_file)), **options)
+            for model, options in ((detector, {"static_shape_sessions": False}), (recogniser, {}))
+        )
     return Pack(detector, recogniser)
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from errors import InstantIDError, WeightsError
+from errors import InstantIDError, RequestError, WeightsError
 
 if TYPE_CHECKING:
     from generation.engine import Engine
     from weights.store import Progress
+
+    Load = Callable[[Progress], Engine]
 
 log = logging.getLogger(__name__)
 
@@ -21,10 +23,13 @@ class EngineRoom:
 
     load: builds the engine; called once per `start` with a function to be told (file, bytes there, bytes in all) while
         weights are downloaded. A failure is kept and shown, and `start` tries again.
+    ways: names of other ways of running the same weights, each with what builds its engine; `way` is that of `load`.
     """
 
-    def __init__(self, load: Callable[[Progress], Engine]) -> None:
+    def __init__(self, load: Load, ways: Mapping[str, Load] | None = None, way: str = "PyTorch") -> None:
         self._load = load
+        self.ways = {way: load, **(ways or {})}
+        self.way = way
         self._lock = threading.Lock()
         self._settled = threading.Event()
         self._started = False
@@ -51,6 +56,22 @@ class EngineRoom:
             self._run()
         else:
             threading.Thread(target=self._run, name="weights", daemon=True).start()
+
+    def choose(self, way: str) -> None:
+        """Give the engine up and load it in another of the `ways`. A run under way ends with the engine it has.
+
+        Raises RequestError for a way that is not known, WeightsError while weights are being loaded.
+        """
+        if way not in self.ways:
+            raise RequestError("There is no such way to run.", field="backend", cure="Choose one of the list.")
+        if way == self.way and self.engine is not None:
+            return
+        with self._lock:
+            if self._started and self.engine is None:
+                raise WeightsError("The weights are still being loaded.", cure="Try again in a moment.")
+            self._load, self.way = self.ways[way], way
+            self._started, self.engine = False, None
+        self.start()
 
     def settled(self, seconds: float) -> bool:
         """Waits at most so long; whether loading has come to an end, good or bad."""

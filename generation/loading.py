@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from generation.bases import with_base
 from generation.checkpoints import shapes_in
 from generation.settings import Settings, on_zero_gpu
 from generation.sources import Sources
-from style_presets import STYLES, load_styles
+from style_presets import STYLES, Style, load_styles
 from weights import bundle, lock
 from weights.registry import AUTO, PROFILES, Profile, Weight, choose_profile
 from weights.store import Progress, Store
@@ -54,6 +55,9 @@ def load_engine(
         for name in ("base", "identity_net", "adapter", "face_pack", "vae")
         if (part := getattr(chosen, name)) is not None
     }
+    styles = STYLES if settings.styles is None else load_styles(settings.styles)
+    if settings.backend == "openvino":
+        return _compiled_engine(chosen, store, settings, styles)
     from generation.engine import Engine
     from generation.memory import free_gib, pick_device, plan
 
@@ -63,13 +67,32 @@ def load_engine(
         _load_pipeline(chosen, parts, how),
         _load_analyzer(chosen, parts["face_pack"]),
         chosen,
-        styles=STYLES if settings.styles is None else load_styles(settings.styles),
+        styles=styles,
         sources=Sources(store),
         provenance={
             "weights": fingerprint(chosen, store),
             "precision": str(how.dtype).removeprefix("torch."),
             **_made_with(),
         },
+    )
+
+
+def _compiled_engine(chosen: Profile, store: Store, settings: Settings, styles: Mapping[str, Style]) -> Engine:
+    from generation import compiled
+
+    compiled.pick_precision(chosen, settings)
+    _hush()
+    from generation.engine import Engine
+
+    parts = compiled.load(chosen, store, settings)
+    return Engine(
+        parts.pipeline,
+        parts.analyzer,
+        chosen,
+        styles=styles,
+        load_net=parts.load_net,
+        sources=Sources(store),
+        provenance={"weights": fingerprint(chosen, store), **parts.provenance, **_made_with("openvino")},
     )
 
 
@@ -125,8 +148,8 @@ def _inside(name: str, part: str) -> bool:
     return not part or name == part or name.startswith(f"{part}/")
 
 
-def _made_with() -> dict[str, Any]:
-    return {"versions": {name: importlib.metadata.version(name) for name in ("diffusers", "torch")}}
+def _made_with(*more: str) -> dict[str, Any]:
+    return {"versions": {name: importlib.metadata.version(name) for name in ("diffusers", "torch", *more)}}
 
 
 def _load_analyzer(profile: Profile, pack: Path) -> Any:
@@ -185,6 +208,11 @@ def _hush() -> None:
 
 def placed(pipeline: Any, how: Plan) -> Any:
     """The pipeline on its device, with what a plan says of memory."""
+    if how.device == "cpu":
+        import torch
+
+        # A processor's convolutions read the channels of a pixel together: up to 2.7 times faster at SDXL's size.
+        pipeline.vae.to(memory_format=torch.channels_last)
     if how.tiling:
         pipeline.vae.enable_tiling()
     if how.offload == "model":

@@ -28,8 +28,12 @@ def applied(pipeline: Any, loras: Sequence[Lora], files: Sequence[Path]) -> Iter
 
     Yields notes on parts of a file that belong to no layer of these weights.
 
-    Raises RequestError for a file of which nothing fits.
+    Raises RequestError for a file of which nothing fits, and for compiled networks that were exported without it.
     """
+    fused = getattr(pipeline.unet, "fused_loras", None)
+    if fused is not None:
+        yield _built_in(fused, loras)
+        return
     if not loras:
         yield ()
         return
@@ -39,6 +43,22 @@ def applied(pipeline: Any, loras: Sequence[Lora], files: Sequence[Path]) -> Iter
         yield tuple(note for note in told if note)
     finally:
         pipeline.unload_lora_weights()
+
+
+def _built_in(fused: Sequence[tuple[str, float]], loras: Sequence[Lora]) -> tuple[str, ...]:
+    """Notes on the LoRAs that compiled networks were exported with; nothing can be put on them or taken off."""
+    wanted = [(lora.path, lora.weight) for lora in loras]
+    if foreign := [name for name, weight in wanted if (name, weight) not in fused]:
+        raise RequestError(
+            f"The LoRA {Path(foreign[0]).name[:80]} is not part of the exported networks, which take no other.",
+            field="loras",
+            cure="Export again with: python cli.py openvino export --lora NAME:WEIGHT, or use the torch backend.",
+        )
+    return tuple(
+        f"The exported networks have the LoRA {Path(name).name[:80]} at weight {weight:g} in them, asked for or not."
+        for name, weight in fused
+        if (name, weight) not in wanted
+    )
 
 
 def _load(pipeline: Any, path: Path, name: str) -> str | None:

@@ -52,8 +52,18 @@ def survey(store: Store, faces_on: str = "cpu") -> Machine:
         runs={name: in_words(profile, devices[0]) for name, profile in PROFILES.items()},
         providers=providers,
         wanted_provider=PROVIDERS[faces_on],
-        findings=findings,
+        findings=(*findings, *_openvino_rows()),
     )
+
+
+def _openvino_rows() -> tuple[Row, ...]:
+    """OpenVINO's devices, or how to install it."""
+    from openvino_backend import installed
+
+    if not installed.is_installed():
+        return (Row("OpenVINO", "openvino", "missing", "not installed, which is fine without it", installed.INSTALL),)
+    found = tuple(Row("OpenVINO", device.name, "ok", device.title) for device in installed.devices())
+    return found or (Row("OpenVINO", "openvino", "wrong", "finds no device", "Update the driver."),)
 
 
 def in_words(profile: Profile, device: Device) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from errors import RequestError
 
 PREFIX = "INSTANTID_"
+BACKENDS = ("torch", "openvino")
 
 
 def on_zero_gpu() -> bool:
@@ -31,8 +32,12 @@ class Settings:
         auth: (user, password) pairs; written "user:password,other:password" in the environment.
         models_dir: where downloaded weights lie; None for the store's default.
         offline: never reach for the network; also set by HF_HUB_OFFLINE.
-        device: "auto", "cpu", "cuda", "cuda:1", "mps".
+        device: "auto", "cpu", "cuda", "cuda:1", "mps"; on OpenVINO one of its devices.
         dtype: "auto", "float32", "float16", "bfloat16".
+        backend: "torch" or "openvino".
+        precision: of the exported weights that OpenVINO runs: "auto", "fp32", "fp16", "int8", "hybrid", "int4".
+        streams: inferences beside each other on OpenVINO's CPU.
+        exports: folder of a profile's exports; None for `openvino/PROFILE` among the downloaded weights.
         base: `.safetensors` file or `owner/repository` of an SDXL checkpoint in the place of the profile's base.
         vae: "own" for the decoder of that base, `owner/repository` for another; None for the profile's.
         styles: JSON file with further style presets.
@@ -47,6 +52,10 @@ class Settings:
     offline: bool = False
     device: str = "auto"
     dtype: str = "auto"
+    backend: str = "torch"
+    precision: str = "auto"
+    streams: int = 1
+    exports: Path | None = None
     base: str | None = None
     vae: str | None = None
     styles: Path | None = None
@@ -86,6 +95,16 @@ def _port(name: str, value: Any) -> int:
     return port
 
 
+def _streams(name: str, value: Any) -> int:
+    try:
+        streams = int(value)
+    except (TypeError, ValueError):
+        streams = 0
+    if not 1 <= streams <= 64:
+        raise RequestError(f"The setting {name} is no number of streams.", field=name, cure="Give 1 to 64.")
+    return streams
+
+
 def _switch(name: str, value: Any) -> bool:
     if isinstance(value, bool):
         return value
@@ -95,6 +114,13 @@ def _switch(name: str, value: Any) -> bool:
     if word in ("", "0", "false", "no", "off"):
         return False
     raise RequestError(f"The setting {name} is neither on nor off.", field=name, cure="Give 1 or 0.")
+
+
+def _backend(name: str, value: Any) -> str:
+    backend = _text(name, value).lower()
+    if backend not in BACKENDS:
+        raise RequestError(f"There is no backend {backend!r}.", field=name, cure=f"Choose {' or '.join(BACKENDS)}.")
+    return backend
 
 
 def _path(name: str, value: Any) -> Path:
@@ -120,6 +146,10 @@ _READERS = {
     "offline": _switch,
     "device": _text,
     "dtype": _text,
+    "backend": _backend,
+    "precision": _text,
+    "streams": _streams,
+    "exports": _path,
     "base": _text,
     "vae": _text,
     "styles": _path,

@@ -20,6 +20,7 @@ from ui.inbox import Inbox
 from ui.making import Making
 from ui.pose import view_picker
 from ui.results import KEPT_SECONDS, ResultFolder, forget, keep_swept
+from ui.runs_on import connect_choice, runs_on_choice
 from ui.session import Session
 from ui.theme import script
 from ui.what import style_picker
@@ -57,7 +58,7 @@ def build_page(room: EngineRoom, profile: Profile, files: Path, styles: Mapping[
                 _pose(parts)
                 _what(parts, styles)
                 _likeness(parts, profile)
-                _more(parts, profile)
+                _more(parts, profile, room)
                 with gr.Row(elem_id="go"):
                     parts["make"] = gr.Button("Make pictures", variant="primary", elem_id="make")
             with gr.Column(elem_id="show", min_width=0):
@@ -66,6 +67,7 @@ def build_page(room: EngineRoom, profile: Profile, files: Path, styles: Mapping[
         parts["timer"] = gr.Timer(1.0, active=True)
         parts["ticket"] = gr.Textbox(visible=False)
         Wiring(page, parts, making, inbox, shown).connect()
+        connect_choice(parts, room, profile)
     page.queue(max_size=WAITING_ROOM, default_concurrency_limit=4, api_open=False)
     return page
 
@@ -182,8 +184,9 @@ def _likeness(parts: dict[str, Any], profile: Profile) -> None:
                 )
 
 
-def _more(parts: dict[str, Any], profile: Profile) -> None:
+def _more(parts: dict[str, Any], profile: Profile, room: EngineRoom) -> None:
     with gr.Accordion("More: size, number, steps, seed", open=False, elem_id="more", elem_classes="card"):
+        parts["runs_on"] = runs_on_choice(room)
         with gr.Row():
             parts["size"] = gr.Dropdown(
                 size_labels(profile),

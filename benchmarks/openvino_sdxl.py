@@ -1,0 +1,231 @@
+"""One step of a UNet and an IdentityNet of SDXL's size with random weights, on torch and on OpenVINO.
+
+`python -m benchmarks.openvino_sdxl [--side 768] [--steps 2] [--networks identity_net unet]` prints seconds a step and
+peak memory. Each way runs in a process of its own; at most one network is in memory. The weights have no meaning.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import ControlNetModel, UNet2DConditionModel
+
+from ip_adapter.attention import load_face
+from ip_adapter.checkpoint import adapter_shapes
+
+SHARED: dict[str, Any] = {
+    "block_out_channels": (320, 640, 1280),
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+    "transformer_layers_per_block": (1, 2, 10),
+    "attention_head_dim": (5, 10, 20),
+    "cross_attention_dim": 2048,
+    "use_linear_projection": True,
+    "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 256,
+    "projection_class_embeddings_input_dim": 2816,
+}
+UNET: dict[str, Any] = {"up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"), **SHARED}
+POOLED, TEXT, FACE = 1280, 77, 16
+
+
+def filled(network: Any, dtype: torch.dtype) -> Any:
+    """A network of the meta device with small random weights: one block of numbers, repeated."""
+    network = network.to_empty(device="cpu").to(dtype) if dtype == torch.float32 else _empty(network, dtype)
+    block = torch.randn(1 << 20, generator=torch.Generator().manual_seed(0)).to(dtype) * 0.02
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            flat = parameter.view(-1)
+            for start in range(0, len(flat), len(block)):
+                part = flat[start : start + len(block)]
+                part.copy_(block[: len(part)])
+            if parameter.ndim == 1 and "norm" in name and name.endswith("weight"):
+                parameter.add_(1)
+    return network.eval()
+
+
+def _empty(network: Any, dtype: torch.dtype) -> Any:
+    for module in network.modules():
+        for name, parameter in list(module.named_parameters(recurse=False)):
+            empty = torch.empty(parameter.shape, dtype=dtype)
+            setattr(module, name, torch.nn.Parameter(empty, requires_grad=False))
+    return network
+
+
+def unet(dtype: torch.dtype) -> Any:
+    """SDXL's UNet with InstantID's face attention."""
+    with torch.device("meta"):
+        network: Any = UNet2DConditionModel(sample_size=128, in_channels=4, out_channels=4, **UNET)
+    shapes = adapter_shapes(network)
+    network = filled(network, dtype)
+    state = {
+        group: {key: torch.full(shape, 0.01, dtype=dtype) for key, shape in table.items()}
+        for group, table in shapes.items()
+    }
+    load_face(network, state)
+    return network.to(dtype).eval()
+
+
+def identity_net(dtype: torch.dtype) -> Any:
+    with torch.device("meta"):
+        network: Any = ControlNetModel(**SHARED)
+    return filled(network, dtype)
+
+
+NETWORKS: dict[str, Callable[[torch.dtype], Any]] = {"identity_net": identity_net, "unet": unet}
+
+
+def inputs(name: str, side: int) -> dict[str, torch.Tensor]:
+    """One row of a picture of `side` pixels, by the names of the exported graphs."""
+    size = side // 8
+    common = {
+        "sample": torch.randn(1, 4, size, size),
+        "timestep": torch.tensor([500.0]),
+        "text_embeds": torch.randn(1, POOLED),
+        "time_ids": torch.tensor([[side, side, 0, 0, side, side]]).float(),
+    }
+    if name == "identity_net":
+        return {**common, "tokens": torch.randn(1, FACE, 2048), "condition": torch.rand(1, 3, side, side)}
+    levels = [(320, size)] * 3 + [(320, size // 2)] + [(640, size // 2)] * 2 + [(640, size // 4)]
+    levels += [(1280, size // 4)] * 3
+    residuals = [torch.zeros(1, channels, each, each) for channels, each in levels]
+    return {
+        **common,
+        "text": torch.randn(1, TEXT, 2048),
+        "faces": torch.randn(1, 1, FACE, 2048),
+        "strengths": torch.full((70,), 0.8),
+        "mask_1": torch.ones(1, 1, 1, 1),
+        "mask_2": torch.ones(1, 1, 1, 1),
+        **{f"residual_{number}": one for number, one in enumerate(residuals[:-1])},
+        "residual_mid": residuals[-1],
+    }
+
+
+def torch_steps(name: str, dtype: torch.dtype, side: int, steps: int) -> list[float]:
+    network = NETWORKS[name](dtype)
+    given = {key: value.to(dtype) for key, value in inputs(name, side).items()}
+    added = {"text_embeds": given["text_embeds"], "time_ids": given["time_ids"]}
+
+    def step() -> Any:
+        if name == "identity_net":
+            return network(
+                given["sample"], given["timestep"], given["tokens"], given["condition"], added_cond_kwargs=added
+            )
+        return network(
+            given["sample"],
+            given["timestep"],
+            given["text"],
+            added_cond_kwargs={**added, "image_embeds": [given["faces"][0]]},
+            down_block_additional_residuals=tuple(given[f"residual_{number}"] for number in range(9)),
+            mid_block_additional_residual=given["residual_mid"],
+        )
+
+    with torch.inference_mode():
+        return _timed(step, steps)
+
+
+def export(name: str, folder: Path) -> list[float]:
+    """FP16 from float16 weights."""
+    from openvino_backend.export import write
+    from openvino_backend.graphs import controlnet_graph, unet_graph
+
+    network = NETWORKS[name](torch.float16)
+    began = time.perf_counter()
+    write((unet_graph if name == "unet" else controlnet_graph)(network), folder / f"{name}_fp16", "fp16")
+    return [time.perf_counter() - began]
+
+
+def compress(name: str, folder: Path) -> list[float]:
+    """INT8 weights from the FP16 files."""
+    from openvino_backend.quantize import compress_file
+
+    began = time.perf_counter()
+    compress_file(folder / f"{name}_fp16.xml", folder / f"{name}_int8", "weights")
+    return [time.perf_counter() - began]
+
+
+def compiled_steps(name: str, precision: str, dtype: str, folder: Path, side: int, steps: int) -> list[float]:
+    from openvino_backend.compiled import Device, Network
+
+    network = Network(folder / f"{name}_{precision}.xml", Device("CPU", dtype))
+    given = {key: value.numpy() for key, value in inputs(name, side).items()}
+    return _timed(lambda: network.run(given), steps)
+
+
+def _timed(step: Callable[[], Any], steps: int) -> list[float]:
+    """Seconds of each step after one that is not counted."""
+    step()
+    found = []
+    for _ in range(steps):
+        began = time.perf_counter()
+        step()
+        found.append(time.perf_counter() - began)
+    return found
+
+
+def _child(answer: Any, work: Callable[..., list[float]], arguments: tuple[Any, ...]) -> None:
+    seconds = work(*arguments)
+    processor = sum(os.times()[:2])
+    answer.send((min(seconds), processor, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20))
+
+
+def told(title: str, work: Callable[..., list[float]], *arguments: Any) -> float | None:
+    """Runs in a process of its own, prints a row of the table, and returns the best time."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_child, args=(theirs, work, arguments), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        seconds, processor, peak = ours.recv()
+        print(f"| {title} | {seconds:.2f} | {processor:.0f} | {peak:.2f} |", flush=True)
+        return seconds
+    except EOFError:
+        process.join()
+        print(f"| {title} | failed ({process.exitcode}) | | |", flush=True)
+        return None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--side", type=int, default=768, help="pixels")
+    parser.add_argument("--steps", type=int, default=2, help="steps that are timed")
+    parser.add_argument("--networks", nargs="+", choices=[*NETWORKS], default=[*NETWORKS])
+    parser.add_argument("--dtype", default="auto", help="arithmetic of OpenVINO: auto, float32 or bfloat16")
+    parser.add_argument("--without-float32", action="store_true", help="leave torch float32 out, 10 GB for the UNet")
+    parser.add_argument("--folder", type=Path, help="keeps the files, up to 12 GB")
+    chosen = parser.parse_args()
+    print("| one row | best seconds a step | seconds of cores in all | peak GiB |\n|---|---|---|---|")
+    with tempfile.TemporaryDirectory(prefix="sdxl-") as temporary:
+        folder = chosen.folder or Path(temporary)
+        for name in chosen.networks:
+            where = f"{name}, {chosen.side} px"
+            ours = [told(f"{where}: torch bfloat16", torch_steps, name, torch.bfloat16, chosen.side, chosen.steps)]
+            if not chosen.without_float32:
+                whole = torch_steps, name, torch.float32, chosen.side, chosen.steps
+                ours.append(told(f"{where}: torch float32", *whole))
+            told(f"{where}: export to FP16", export, name, folder)
+            told(f"{where}: compression to INT8", compress, name, folder)
+            theirs = [
+                told(
+                    f"{where}: OpenVINO {precision}",
+                    compiled_steps,
+                    *(name, precision, chosen.dtype, folder, chosen.side, chosen.steps),
+                )
+                for precision in ("fp16", "int8")
+            ]
+            best = [min((one for one in side if one is not None), default=None) for side in (ours, theirs)]
+            if best[0] is not None and best[1] is not None:
+                print(f"\n{name}: OpenVINO is {best[0] / best[1]:.2f} times as fast as torch, the best of each.\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,217 @@
+"""A profile on OpenVINO: what is exported of it, from which files, and as the parts of an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from errors import RequestError, WeightsError, WeightsMissing
+from generation.settings import Settings
+from generation.sources import Sources as Places
+from openvino_backend import installed
+from openvino_backend.manifest import Manifest
+from weights.registry import Profile
+from weights.store import Store
+
+if TYPE_CHECKING:
+    from generation.request import GenerationRequest
+    from openvino_backend.calibration import Samples
+    from openvino_backend.runtime import Export
+    from openvino_backend.sources import Sources
+
+PRECISIONS = ("fp16", "int8", "hybrid", "int4", "fp32")
+"""In the order in which "auto" takes what is there."""
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """What an engine needs.
+
+    Attributes:
+        load_net: folder of a further ControlNet -> the compiled one.
+        export: the networks behind it.
+        provenance: what the settings of results say of it.
+    """
+
+    pipeline: Any
+    analyzer: Any
+    load_net: Callable[[Path], Any]
+    export: Export
+    provenance: dict[str, Any]
+
+
+def exports_of(profile: Profile, settings: Settings) -> Path:
+    """Folder with a folder of networks for each precision."""
+    if settings.exports is not None:
+        return settings.exports
+    return Store(settings.models_dir).models_dir / "openvino" / profile.name
+
+
+def available(profile: Profile, settings: Settings) -> list[str]:
+    """Precisions that are exported; none without OpenVINO."""
+    if not installed.is_installed():
+        return []
+    folder = exports_of(profile, settings)
+    return [precision for precision in PRECISIONS if _has_networks(folder / precision)]
+
+
+def _has_networks(folder: Path) -> bool:
+    try:
+        manifest = Manifest.read(folder)
+    except WeightsError:
+        return False
+    return manifest is not None and {"unet", "identity_net", "vae_decoder"} <= manifest.networks.keys()
+
+
+def pick_precision(profile: Profile, settings: Settings) -> str:
+    """The precision to run. Raises WeightsMissing when it is not exported, RequestError when there is none such."""
+    installed.require()
+    if settings.precision != "auto" and settings.precision not in PRECISIONS:
+        raise RequestError(
+            f"There is no precision {settings.precision!r}.",
+            field="precision",
+            cure=f"Choose one of: auto, {', '.join(PRECISIONS)}.",
+        )
+    there = available(profile, settings)
+    chosen = next(iter(there), None) if settings.precision == "auto" else settings.precision
+    if chosen is None or chosen not in there:
+        what = "" if chosen is None else f" at {chosen}"
+        verb = "export" if chosen in (None, "fp16", "fp32") else "quantize"
+        option = "" if chosen is None else f" --precision {chosen}"
+        raise WeightsMissing(
+            f"{profile.title} is not exported to OpenVINO{what}.",
+            field="precision",
+            cure=f"Run: python cli.py openvino {verb} --profile {profile.name}{option}",
+        )
+    return chosen
+
+
+def sources_of(
+    profile: Profile, store: Store, controls: Sequence[str] = (), loras: Sequence[tuple[str, float]] = ()
+) -> Sources:
+    """The files behind a profile. controls: kinds of further ControlNets; loras: (name, weight) to be fused.
+
+    Raises WeightsMissing, WeightsCorrupt; RequestError for a control that the profile has not, or no such LoRA.
+    """
+    from openvino_backend.sources import FusedLora, Sources
+
+    nets = dict(profile.controls)
+    if unknown := [kind for kind in controls if kind not in nets]:
+        raise RequestError(
+            f"{profile.title} has no ControlNet for {unknown[0]}.",
+            field="control",
+            cure=f"Choose of: {', '.join(nets)}." if nets else "Leave it out.",
+        )
+    places = Places(store)
+    return Sources(
+        base=store.path(profile.base),
+        identity_net=store.path(profile.identity_net),
+        adapter=store.path(profile.adapter),
+        face_pack=store.path(profile.face_pack),
+        vae=None if profile.vae is None else store.path(profile.vae),
+        variant=profile.base.weight.variant,
+        checkpoint=profile.checkpoint,
+        controls={kind: places.weight(nets[kind].weight, "control") / nets[kind].path for kind in controls},
+        loras=tuple(FusedLora(name, weight, places.lora(name)) for name, weight in loras),
+    )
+
+
+def load(profile: Profile, store: Store, settings: Settings) -> Compiled:
+    """The exported networks as pipeline and analyzer.
+
+    Raises InstantIDError without OpenVINO, WeightsMissing without an export, WeightsCorrupt when it is damaged or was
+    made of other weights, RequestError for a device that is not here.
+    """
+    from face.analyzer import FaceAnalyzer
+    from openvino_backend.compiled import Device
+    from openvino_backend.faces import session_of
+    from openvino_backend.runtime import Export
+    from openvino_backend.sources import Sources
+
+    precision = pick_precision(profile, settings)
+    folder = exports_of(profile, settings) / precision
+    device = installed.pick_device(settings.device)
+    dtype = settings.dtype
+    if dtype == "auto" and (not profile.half_precision or precision == "fp32"):
+        dtype = "float32"
+    # Compiling takes seconds on a processor and minutes elsewhere.
+    cache = None if device == "CPU" else folder / "cache"
+    export = Export(folder, Device(device, dtype, cache=cache, streams=settings.streams))
+    sources = sources_of(profile, store, loras=export.manifest.loras)
+    for name in export.manifest.networks:
+        if not name.startswith("control_"):
+            export.check_sources(name, sources.files(name))
+    pipeline = _pipeline(profile, export, sources.base)
+
+    def load_net(wanted: Path) -> Any:
+        places = Places(store)
+        nets = {places.weight(part.weight, "controls") / part.path: kind for kind, part in profile.controls}
+        export.check_sources(f"control_{nets[wanted]}", Sources.of_control(wanted))
+        return export.control(nets[wanted])
+
+    def session(file: Path) -> Any:
+        return session_of(export, file)
+
+    return Compiled(
+        pipeline,
+        FaceAnalyzer(sources.face_pack, det_size=profile.det_size, session=session),
+        load_net,
+        export,
+        {"backend": "openvino", "precision": precision, "arithmetic": dtype, "loras": list(export.manifest.loras)},
+    )
+
+
+def _pipeline(profile: Profile, export: Export, base: Path) -> Any:
+    import diffusers
+    from transformers import AutoTokenizer
+
+    from pipeline_instantid import StableDiffusionXLInstantIDPipeline
+
+    config: Any = diffusers.DiffusionPipeline.load_config(base, local_files_only=True)
+    scheduler = getattr(diffusers, config["scheduler"][1]).from_pretrained(
+        base, subfolder="scheduler", local_files_only=True
+    )
+    pipeline = StableDiffusionXLInstantIDPipeline(
+        **export.components(),
+        tokenizer=AutoTokenizer.from_pretrained(base / "tokenizer", local_files_only=True),
+        tokenizer_2=AutoTokenizer.from_pretrained(base / "tokenizer_2", local_files_only=True),
+        scheduler=scheduler,
+        force_zeros_for_empty_prompt=config.get("force_zeros_for_empty_prompt", True),
+        add_watermarker=False,
+    )
+    pipeline.unet.fused_loras = export.manifest.loras
+    pipeline.set_ip_adapter_scale(profile.adapter_scale)
+    return pipeline
+
+
+def calibrate(
+    profile: Profile,
+    store: Store,
+    settings: Settings,
+    requests: Sequence[GenerationRequest],
+    folder: Path,
+    subset: int,
+    tell: Callable[[str, int, int], None],
+) -> dict[str, Samples]:
+    """Inputs that the exported networks get while these pictures are made.
+
+    Args:
+        settings: name the export to run.
+        folder: where the samples are written. subset: samples kept of each network.
+
+    Raises what `load` and `Engine.generate` raise.
+    """
+    from generation.engine import Engine
+    from openvino_backend.calibration import Recorder
+
+    parts = load(profile, store, settings)
+    engine = Engine(parts.pipeline, parts.analyzer, profile, sources=Places(store))
+    recorder = Recorder(folder, subset)
+    recorder.attach(parts.export.opened)
+    for number, request in enumerate(requests):
+        tell("calibrating", number, len(requests))
+        for _ in engine.generate(request):
+            pass
+    return recorder.samples()

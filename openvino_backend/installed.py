@@ -1,0 +1,60 @@
+"""Whether OpenVINO is here, and which devices it sees."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+
+from errors import InstantIDError, RequestError
+
+INSTALL = "Run: pip install -r requirements-openvino.txt -c constraints.txt"
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device of OpenVINO: `name` as `--device` takes it ("CPU", "GPU.0", "NPU"), and what it is."""
+
+    name: str
+    title: str
+
+
+def is_installed(package: str = "openvino") -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+def require(package: str = "openvino") -> None:
+    """Raises InstantIDError with the command that installs what is missing."""
+    if not is_installed(package):
+        raise InstantIDError(
+            "The OpenVINO backend is not installed here." if package == "openvino" else f"{package} is not installed.",
+            field="backend",
+            cure=INSTALL,
+        )
+
+
+def devices() -> tuple[Device, ...]:
+    """Every device that OpenVINO finds; none without the package."""
+    if not is_installed():
+        return ()
+    import openvino
+
+    core = openvino.Core()
+    return tuple(Device(name, str(core.get_property(name, "FULL_DEVICE_NAME"))) for name in core.available_devices)
+
+
+def pick_device(wanted: str = "auto") -> str:
+    """A device by OpenVINO's name for it, in any case of letters; "auto" leaves the choice to OpenVINO.
+
+    Raises RequestError when it is not here.
+    """
+    require()
+    here = [device.name for device in devices()]
+    name = wanted.upper()
+    plain = [one.strip().split(".")[0] for one in name.removeprefix("AUTO:").split(",")]
+    if name == "AUTO":
+        return here[0] if len(here) == 1 else "AUTO"
+    if name not in here and not all(any(one.split(".")[0] == part for one in here) for part in plain):
+        raise RequestError(
+            f"OpenVINO finds no device {wanted} here.", field="device", cure=f"Choose one of: auto, {', '.join(here)}."
+        )
+    return name

@@ -1,0 +1,109 @@
+"""The diffusers pipelines on OpenVINO: an export opened for a device, as the components of a pipeline."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+from typing import Any
+
+from errors import RequestError, WeightsCorrupt, WeightsMissing
+from openvino_backend.compiled import Device, Network
+from openvino_backend.export import read_configs
+from openvino_backend.manifest import Manifest
+from openvino_backend.modules import (
+    CompiledControlNet,
+    CompiledIdentityNet,
+    CompiledResampler,
+    CompiledText,
+    CompiledTinyVAE,
+    CompiledUNet,
+    CompiledVAE,
+)
+
+
+class Export:
+    """A folder of exported networks, opened for a device.
+
+    Args:
+        folder: of one precision.
+        device: for all of them.
+        sharp_vae: the decoder computes at 32 bits whatever the others do; half precision overflows in SDXL's own,
+            which shows as a black picture.
+
+    Attributes:
+        opened: name -> every network compiled so far.
+
+    Raises WeightsMissing when there is none.
+    """
+
+    def __init__(self, folder: Path, device: Device, *, sharp_vae: bool = True) -> None:
+        manifest = Manifest.read(folder)
+        if manifest is None or not manifest.networks:
+            raise WeightsMissing(
+                f"There is no OpenVINO export at {folder}.",
+                field="backend",
+                cure="Run: python cli.py openvino export",
+            )
+        self.manifest = manifest
+        self.folder = folder
+        self.device = device
+        self._configs = read_configs(folder)
+        self._sharp_vae = sharp_vae
+        self.opened: dict[str, Network] = {}
+
+    def config(self, name: str) -> dict[str, Any]:
+        """What was written down of a network."""
+        return self._configs[name]
+
+    def check_sources(self, name: str, files: tuple[Path, ...]) -> None:
+        """Raises WeightsCorrupt when a network was made of other files than these."""
+        entry = self.manifest.networks.get(name)
+        if entry is None:
+            return
+        if len(entry.sources) != len(files) or not all(
+            source.same_as(file) for source, file in zip(entry.sources, files, strict=True)
+        ):
+            raise WeightsCorrupt(
+                f"The weights behind {name} have changed since they were exported.",
+                field=name,
+                cure="Run: python cli.py openvino export",
+            )
+
+    def network(self, name: str, dtype: str | None = None) -> Network:
+        """Checked and compiled. Raises WeightsMissing, WeightsCorrupt, RequestError."""
+        self.opened[name] = Network(self.manifest.check(self.folder, name), self.device, dtype)
+        return self.opened[name]
+
+    def components(self) -> dict[str, Any]:
+        """Modules for a pipeline, without tokenizers and scheduler."""
+        resampler = CompiledResampler.behind(self._configs["resampler"], network=self.network("resampler"))
+        unet = CompiledUNet.behind(self._configs["unet"], network=self.network("unet"))
+        unet.wear_face(resampler)
+        return {
+            "text_encoder": CompiledText(self._configs["text_encoder"], self.network("text_encoder")),
+            "text_encoder_2": CompiledText(self._configs["text_encoder_2"], self.network("text_encoder_2")),
+            "unet": unet,
+            "controlnet": CompiledIdentityNet.behind(
+                self._configs["identity_net"], network=self.network("identity_net")
+            ),
+            "vae": self._vae(),
+        }
+
+    def control(self, kind: str) -> CompiledControlNet:
+        """A further ControlNet. Raises RequestError when it was not exported."""
+        name = f"control_{kind}"
+        if name not in self.manifest.networks:
+            raise RequestError(
+                f"The ControlNet for {kind} was not exported.",
+                field="controls",
+                cure=f"Run: python cli.py openvino export --control {kind}",
+            )
+        return CompiledControlNet.behind(self._configs[name], network=self.network(name))
+
+    def _vae(self) -> Any:
+        config = self._configs["vae_decoder"]
+        dtype = "float32" if self._sharp_vae else None
+        stages = {stage: self.network(f"vae_{stage}", dtype) for stage in ("encoder", "decoder")}
+        gc.collect()
+        kind = CompiledTinyVAE if config["_class_name"] == "AutoencoderTiny" else CompiledVAE
+        return kind.behind(config, **stages)

@@ -1,0 +1,131 @@
+"""What an export writes down, goes on with, and refuses."""
+
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+from diffusers import AutoencoderTiny
+
+from errors import InstantIDError, RequestError, WeightsCorrupt, WeightsMissing
+from openvino_backend import installed
+from openvino_backend.compiled import Network
+from openvino_backend.export import export, networks_of, write
+from openvino_backend.graphs import decoder_graph
+from openvino_backend.manifest import Manifest
+from openvino_backend.runtime import Export
+from tests import tiny_pipeline, tiny_sdxl
+from tests.openvino_backend.tiny_export import EXACT
+
+
+@pytest.fixture
+def copy(exported, tmp_path):
+    return shutil.copytree(exported, tmp_path / "fp32")
+
+
+def converted(sources, folder, **changes):
+    """Names of the networks that an export truly converts."""
+    before = Manifest.read(folder)
+    known = {} if before is None else before.networks
+    times = {name: (folder / f"{name}.bin").stat().st_mtime_ns for name in known if (folder / f"{name}.bin").is_file()}
+    export(sources, folder, "tiny", "fp32", **changes)
+    return [name for name in networks_of(sources) if (folder / f"{name}.bin").stat().st_mtime_ns != times.get(name)]
+
+
+def test_a_stopped_export_goes_on_where_it_stopped(sources, copy):
+    class Stopped(Exception):
+        pass
+
+    (copy / "unet.xml").unlink()
+    (copy / "vae_decoder.bin").unlink()
+
+    def tell(what, done, total):
+        if what == "vae_decoder":
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        export(sources, copy, "tiny", "fp32", tell=tell)
+    assert (copy / "unet.xml").is_file()
+    assert converted(sources, copy) == ["vae_decoder"]
+    assert converted(sources, copy) == []
+
+
+def test_only_what_was_made_of_a_changed_file_is_converted_again(sources, copy, tmp_path):
+    net = shutil.copytree(sources.identity_net, tmp_path / "net")
+    changed = replace(sources, identity_net=net)
+    assert converted(changed, copy) == []  # the same bytes elsewhere
+    tiny_sdxl.controlnet("another").save_pretrained(net)
+    with pytest.raises(WeightsCorrupt, match="have changed"):
+        Export(copy, EXACT).check_sources("identity_net", changed.files("identity_net"))
+    assert converted(changed, copy) == ["identity_net"]
+    Export(copy, EXACT).check_sources("identity_net", changed.files("identity_net"))
+
+
+@pytest.mark.parametrize("suffix", [".xml", ".bin"])
+def test_a_flipped_byte_is_refused_by_name_and_hash(copy, suffix):
+    file = copy / f"resampler{suffix}"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(WeightsCorrupt, match=rf"resampler\{suffix} is damaged: its sha256 is \w+, expected"):
+        Export(copy, EXACT).network("resampler")
+
+
+def test_a_missing_file_and_a_missing_export_are_told(copy, tmp_path):
+    (copy / "unet.bin").unlink()
+    with pytest.raises(WeightsMissing, match=r"unet.bin is missing"):
+        Export(copy, EXACT).network("unet")
+    with pytest.raises(WeightsMissing, match="openvino export"):
+        Export(tmp_path / "nothing", EXACT)
+    with pytest.raises(RequestError, match="canny was not exported"):
+        Export(copy, EXACT).control("canny")
+    (copy / "manifest.json").write_text('{"version": 99}')
+    with pytest.raises(WeightsCorrupt, match="cannot be understood"):
+        Export(copy, EXACT)
+
+
+def test_half_precision_halves_the_file_and_keeps_the_numbers_near(exported, tmp_path):
+    write(decoder_graph(tiny_sdxl.vae()), tmp_path / "vae_decoder", "fp16")
+    sizes = [(folder / "vae_decoder.bin").stat().st_size for folder in (tmp_path, exported)]
+    assert sizes[0] < 0.52 * sizes[1]
+    latents = tiny_sdxl.noise("latents", 1, 4, 6, 5)
+    found, wanted = (Network(folder / "vae_decoder.xml", EXACT)(latents=latents)[0] for folder in (tmp_path, exported))
+    assert 0 < tiny_pipeline.relative_error(found, wanted) < 0.01
+
+
+@torch.no_grad()
+def test_a_tiny_autoencoder_in_the_place_of_the_other(sources, copy, tmp_path):
+    tiny = tiny_sdxl.fill(
+        AutoencoderTiny(
+            encoder_block_out_channels=(8, 8),
+            decoder_block_out_channels=(8, 8),
+            num_encoder_blocks=(1, 1),
+            num_decoder_blocks=(1, 1),
+            latent_channels=4,
+        ),
+        "tiny vae",
+    )
+    tiny.save_pretrained(tmp_path / "taesd")
+    changed = replace(sources, vae=tmp_path / "taesd")
+    assert converted(changed, copy) == ["vae_decoder", "vae_encoder"]
+    ours = Export(copy, EXACT).components()["vae"]
+    latents, pixels = tiny_sdxl.noise("latents", 1, 4, 6, 5), tiny_sdxl.noise("pixels", 1, 3, 16, 24)
+    assert tiny_pipeline.relative_error(ours.decode(latents).sample, tiny.decode(latents).sample) < 1e-4
+    assert tiny_pipeline.relative_error(ours.encode(pixels).latents, tiny.encode(pixels).latents) < 1e-4
+
+
+def test_bad_wishes_are_told_before_any_work(sources, tmp_path, monkeypatch):
+    with pytest.raises(RequestError, match="not exported at 'int8'"):
+        export(sources, tmp_path / "int8", "tiny", "int8")
+    with pytest.raises(RequestError, match="no device TPU"):
+        installed.pick_device("TPU")
+    monkeypatch.setattr(installed.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InstantIDError, match=r"pip install -r requirements-openvino.txt"):
+        export(sources, tmp_path / "fp16", "tiny", "fp16")
+    assert installed.devices() == ()
+    assert not any(tmp_path.iterdir())
+
+
+def test_the_processor_is_found_by_any_spelling():
+    assert "CPU" in [device.name for device in installed.devices()]
+    assert installed.pick_device("cpu") == "CPU"

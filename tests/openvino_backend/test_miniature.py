@@ -1,0 +1,114 @@
+"""The shipped weights through the engine: the whole picture is torch's."""
+
+import numpy as np
+import pytest
+import torch
+
+from errors import InstantIDError, RequestError, WeightsMissing
+from face.photo import open_photo
+from generation import decode, lora
+from generation.compiled import available, sources_of
+from generation.loading import load_engine
+from generation.request import GenerationRequest, Lora, Progress
+from generation.settings import Settings
+from openvino_backend import installed
+from openvino_backend.export import export
+from weights.registry import ASSETS, PROFILES
+from weights.store import Store
+
+MINIATURE = PROFILES["miniature"]
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("miniature")
+    export(sources_of(MINIATURE, Store()), folder / "fp32", "miniature", "fp32")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def engines(exports):
+    torches = load_engine(MINIATURE, Settings(device="cpu"))
+    return torches, load_engine(MINIATURE, Settings(backend="openvino", device="CPU", exports=exports))
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """Every decoded picture before it is rounded to bytes, in 0..1."""
+    seen = []
+    usual = decode.to_pictures
+
+    def listening(pipeline, latents):
+        with torch.no_grad():
+            values = pipeline.vae.decode(latents.to(pipeline.vae.dtype) / pipeline.vae.config.scaling_factor).sample
+        seen.append((values / 2 + 0.5).clamp(0, 1).numpy())
+        return usual(pipeline, latents)
+
+    monkeypatch.setattr(decode, "to_pictures", listening)
+    return seen
+
+
+def wish(**changes):
+    photo = open_photo(ASSETS / "examples/person_1.jpg")
+    return GenerationRequest(**{"photos": (photo,), "prompt": "on the beach", "seed": 7, "view": "front"} | changes)
+
+
+def test_the_whole_picture_within_a_thousandth(engines, decoded):
+    for engine in engines:
+        *_, result = engine.generate(wish())
+    theirs, ours = decoded
+    assert np.abs(ours - theirs).max() < 1e-3
+    assert result.settings["backend"] == "openvino"
+    assert result.settings["precision"] == "fp32"
+
+
+def test_previews_into_a_picture_with_a_window_and_cancelling(engines):
+    start = open_photo(ASSETS / "examples/person_2.jpg")
+    asked = wish(start_picture=start, strength=0.5, steps=6, guidance_end=0.5, adapter_start=0.2, identity_end=0.8)
+    pictures = []
+    for engine in engines:
+        *progress, result = engine.generate(asked)
+        pictures.append(np.int16(np.asarray(result.images[0].image)))
+        assert any(isinstance(event, Progress) and event.previews for event in progress)
+    assert np.abs(pictures[0] - pictures[1]).max() <= 1
+    running = engines[1].generate(wish())
+    for event in running:
+        if event.phase == "denoising":
+            break
+    running.close()
+    *_, result = engines[1].generate(asked)
+    assert np.array_equal(np.int16(np.asarray(result.images[0].image)), pictures[1])
+
+
+def test_a_lora_is_refused_or_told_never_passed_over(engines, tmp_path, monkeypatch):
+    pipeline = engines[1]._pipeline
+    style = Lora(str(tmp_path / "style.safetensors"), 0.8)
+    with pytest.raises(RequestError, match="openvino export --lora"), lora.applied(pipeline, (style,), ()):
+        pass
+    monkeypatch.setattr(pipeline.unet, "fused_loras", ((style.path, style.weight),))
+    with lora.applied(pipeline, (style,), ()) as notes:
+        assert notes == ()
+    with lora.applied(pipeline, (), ()) as notes:
+        assert "style.safetensors at weight 0.8" in notes[0]
+    with pytest.raises(RequestError, match="not part of"), lora.applied(pipeline, (Lora(style.path, 0.5),), ()):
+        pass
+
+
+def test_what_is_there_is_offered_and_what_is_not_is_told(exports, tmp_path, monkeypatch):
+    here = Settings(backend="openvino", exports=exports)
+    assert available(MINIATURE, here) == ["fp32"]
+    assert available(MINIATURE, Settings(exports=tmp_path)) == []
+    with pytest.raises(WeightsMissing, match=r"not exported to OpenVINO at int8.*openvino quantize"):
+        load_engine(MINIATURE, Settings(backend="openvino", precision="int8", exports=exports))
+    with pytest.raises(WeightsMissing, match=r"openvino export --profile miniature"):
+        load_engine(MINIATURE, Settings(backend="openvino", exports=tmp_path))
+    with pytest.raises(RequestError, match="no precision 'int3'"):
+        load_engine(MINIATURE, Settings(backend="openvino", precision="int3", exports=exports))
+    with pytest.raises(RequestError, match="no device GPU7"):
+        load_engine(MINIATURE, Settings(backend="openvino", device="GPU7", exports=exports))
+    with pytest.raises(RequestError, match="no backend"):
+        Settings.from_environment({"INSTANTID_BACKEND": "tvm"})
+    monkeypatch.setattr(installed.importlib.util, "find_spec", lambda name: None)
+    assert available(MINIATURE, here) == []
+    with pytest.raises(InstantIDError, match=r"pip install -r requirements-openvino.txt"):
+        load_engine(MINIATURE, here)
