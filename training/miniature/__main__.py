@@ -1,7 +1,7 @@
 """The miniature from nothing, one command a stage: ``python -m training.miniature STAGE --data DIR --out DIR``.
 
 Every stage goes on where its last checkpoint stands. The order is ``data``, ``face``, ``codec``, ``text``, ``base``,
-``joint``, ``adapter``, ``bundle``, ``attributes``; ``all`` runs it.
+``joint``, ``adapter``, ``controls``, ``style-lora``, ``bundle``, ``attributes``; ``all`` runs it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import typer
 from safetensors.torch import load_file, save_file
 
 from training.miniature import adapter as adapters
-from training.miniature import attribute_training, loop, prepared
+from training.miniature import attribute_training, extras, loop, prepared
 from training.miniature import base as bases
 from training.miniature import bundle as bundles
 from training.miniature import codec as codecs
@@ -217,6 +217,11 @@ def restore_run(data: Data, out: Out, bundle: Path = ASSETS) -> None:
     prepared.prepare_base(_pictures(data), codecs.Components.load(out / "components.npz"), out / "prepared")
 
 
+app.command("controls")(extras.controls)
+app.command("style-lora")(extras.style)
+app.command("extras")(extras.ship)
+
+
 @app.command("bundle")
 def bundle(out: Out, to: Path = ASSETS) -> None:
     """Write the bundle of the newest checkpoints; stages not yet trained come out untrained."""
@@ -241,6 +246,8 @@ def everything(data: Data, out: Out, seed: Seed = 0, to: Path = ASSETS) -> None:
     base(data, out, seed)
     joint(data, out, seed)
     adapter(data, out, seed)
+    extras.controls(data, out, seed)
+    extras.style(data, out, seed)
     bundle(out, to)
     attributes(data, out, seed, to)
 

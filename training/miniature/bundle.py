@@ -20,6 +20,8 @@ from training.miniature.noise import new_scheduler
 from training.miniature.text import load_tokenizer, new_text_encoders
 from weights.bundle import write_sums
 
+EXTRAS = ("controls/canny", "controls/depth", "controls/depth_estimator", "loras")
+
 
 def save_base(
     folder: Path, *, weights: dict[str, torch.Tensor], autoencoder: AutoencoderKL, tokenizer: CLIPTokenizer,
@@ -65,7 +67,7 @@ def write(out: Path, to: Path) -> None:
     """Write the bundle of a run's newest checkpoints (moving averages) to ``to``.
 
     A stage without a checkpoint gives its untrained weights; a run without face packs of its own leaves ``to/face`` and
-    ``to/face_other`` alone. The list of hashes is renewed for the whole folder.
+    ``to/face_other`` alone, and so do nets and LoRAs. The list of hashes is renewed for the whole folder.
     """
     tokenizer = load_tokenizer(out / "prepared" / "tokenizer")
     channels = len(Components.load(out / "components.npz").deviation)
@@ -83,7 +85,15 @@ def write(out: Path, to: Path) -> None:
             shutil.copytree(out / pack, to / pack, dirs_exist_ok=True)
         for file in sorted((to / pack).glob("*.onnx")):
             store_half(file)
+    copy_extras(out, to)
     write_sums(to)
+
+
+def copy_extras(out: Path, to: Path) -> None:
+    """Copy the nets, annotators and LoRAs that a run trained on its base; what it did not train stays as it is."""
+    for part in EXTRAS:
+        if (out / part).is_dir():
+            shutil.copytree(out / part, to / part, dirs_exist_ok=True)
 
 
 def newest(out: Path) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:

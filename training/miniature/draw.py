@@ -61,6 +61,13 @@ def render_place(shot: Shot, size: int = 128) -> np.ndarray:
     return _styled(brush.image(), shot)
 
 
+def render_mask(person: Person, shot: Shot, size: int = 128) -> np.ndarray:
+    """How much of each pixel the person covers, whatever the style does to it later: (size, size) float32 in 0..1."""
+    brush = _brush(shot, size)
+    _draw_person(brush, Head(person, shot), features.Layout.of(person, shot.expression), shot)
+    return brush.pixels[..., 3].astype(np.float32) / 255
+
+
 def _brush(shot: Shot, size: int) -> Brush:
     outline = _OUTLINES.get(shot.style, 0.0) * (0.55 + 0.75 * shot.face_size)
     return Brush(size, outline=outline, soft=shot.style in ("photo", "film noir", "watercolor"))

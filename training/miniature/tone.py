@@ -108,3 +108,19 @@ def vibrant(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     base = np.clip(0.5 + (base - 0.5) * 1.2 + 0.03, 0, 1)
     steps = 6
     return _bytes(0.55 * np.round(base * steps) / steps + 0.45 * base)
+
+
+CYANOTYPE = ((10, 36, 96), (238, 244, 250))
+"""Prussian blue and the paper."""
+
+
+def cyanotype(image: np.ndarray) -> np.ndarray:
+    """A print in blue tones on white paper with a bare margin; no style that the drawn world's captions name."""
+    size = len(image)
+    grey = cv2.GaussianBlur(_grey(image), (0, 0), size * 0.004)
+    share = np.clip(0.5 + 1.15 * (grey - 0.45), 0, 1)
+    margin = round(size * 0.055)
+    share[:margin] = share[-margin:] = 1
+    share[:, :margin] = share[:, -margin:] = 1
+    blue, paper = (np.array(colour, np.float32) / 255 for colour in CYANOTYPE)
+    return _bytes(blue + (paper - blue) * share[..., None])
