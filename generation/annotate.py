@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import numpy as np
 from PIL import Image
 
 from errors import RequestError
-from weights.published import DEPTH_ANYTHING, PERSON_DETECTOR, VITPOSE, Weight
 
 CANNY_LOW, CANNY_HIGH = 100, 200
 """Hysteresis thresholds of the gradient, the pair that the published nets' examples use."""
@@ -42,12 +40,8 @@ THICKNESS = 4 / 512
 """Half width of a limb and radius of a joint over the shorter side: OpenPose draws 4 px at 512."""
 
 
-@dataclass(frozen=True)
-class Annotator:
-    """draw: from a picture (RGB) and the folders of its weights to what the net reads, RGB of the same size."""
-
-    draw: Callable[..., Image.Image]
-    weights: tuple[Weight, ...] = ()
+Annotator = Callable[..., Image.Image]
+"""From a picture (RGB) and the folders of the profile's annotators to what the net reads, RGB of the same size."""
 
 
 def letterboxed(
@@ -188,11 +182,4 @@ def _limb(canvas: np.ndarray, first: np.ndarray, second: np.ndarray, radius: int
     cv2.fillConvexPoly(canvas, np.array(outline), colour)
 
 
-AS_IS = Annotator(lambda picture: picture)
-"""For pictures that a net can read as they are."""
-
-ANNOTATORS: dict[str, Annotator] = {
-    "pose": Annotator(pose, (PERSON_DETECTOR, VITPOSE)),
-    "canny": Annotator(canny),
-    "depth": Annotator(depth, (DEPTH_ANYTHING,)),
-}
+ANNOTATORS: dict[str, Annotator] = {"pose": pose, "canny": canny, "depth": depth}

@@ -12,7 +12,7 @@ from PIL import Image
 from errors import RequestError
 from face.photo import open_photo
 from generation import ranges
-from generation.annotate import ANNOTATORS, AS_IS, letterboxed
+from generation.annotate import ANNOTATORS, letterboxed
 from generation.sources import Sources
 
 if TYPE_CHECKING:
@@ -99,15 +99,22 @@ def ready(
     for control in wish.controls:
         net = _net_folder(control.kind, profile, sources)
         picture = open_photo(cast(Image.Image, control.picture), field="controls")
-        annotate = AS_IS if control.is_map else ANNOTATORS[control.kind]
-        folders = [sources.weight(weight, "controls") for weight in annotate.weights]
-        annotated = letterboxed(picture, size, lambda fitted, how=annotate, at=folders: how.draw(fitted, *at))
+        annotated = letterboxed(picture, size, _how(control, profile, sources))
         if abs(picture.width * size[1] - picture.height * size[0]) > 0.02 * picture.width * size[1]:
             notes.append(
                 f"The picture of the control {control.kind} has other proportions: it was fitted, with borders."
             )
         made.append(ReadyControl(control.kind, control.strength, control.start, control.end, annotated, net))
     return tuple(made), notes
+
+
+def _how(control: Control, profile: Profile, sources: Sources) -> Callable[[Image.Image], Image.Image]:
+    """What makes a map of a control's picture."""
+    if control.is_map:
+        return lambda picture: picture
+    parts = dict(profile.annotators).get(control.kind, ())
+    folders = [sources.weight(part.weight, "controls") / part.path for part in parts]
+    return lambda picture: ANNOTATORS[control.kind](picture, *folders)
 
 
 def _net_folder(kind: str, profile: Profile, sources: Sources) -> Path:

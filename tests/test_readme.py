@@ -7,7 +7,6 @@ from pathlib import Path
 
 import yaml
 
-from generation.annotate import ANNOTATORS
 from weights.registry import PROFILES, WEIGHTS, choose_profile
 
 ROOT = Path(__file__).parent.parent
@@ -67,7 +66,7 @@ def test_licences_in_the_tables_are_those_of_the_registry() -> None:
     assert told == {name: WEIGHTS[name].licence for name in told}
     beside = {weight.name for weight in PROFILES["sdxl"].extras if weight.files[0].path.endswith("safetensors")}
     beside |= {part.weight.name for _, part in PROFILES["sdxl"].controls}
-    beside |= {weight.name for one in ANNOTATORS.values() for weight in one.weights}
+    beside |= {part.weight.name for _, parts in PROFILES["sdxl"].annotators for part in parts}
     assert set(told) == beside
 
 

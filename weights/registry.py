@@ -13,15 +13,18 @@ from weights.published import (
     CONTROL_CANNY,
     CONTROL_DEPTH,
     CONTROL_POSE,
+    DEPTH_ANYTHING,
     HYPER_SD_LORA,
     INSTANTID,
     LCM_LORA,
     LIGHTNING_LORA,
     MINIATURE,
+    PERSON_DETECTOR,
     REALVISXL,
     SDXL_BASE,
     TCD_LORA,
     VAE_FP16_FIX,
+    VITPOSE,
     WEIGHTS,
     YAMERMIX,
     File,
@@ -77,6 +80,8 @@ class Profile:
         smallest_face: height of a face, hairline to chin, over the short side of the picture, below which these weights
             draw none worth looking at. A figure that would have a smaller one is shown from nearer by.
         controls: further ControlNets as (kind in generation/controls.py, folder), fetched at first use.
+        annotators: of controls whose maps are found by networks, their folders, in the order generation/annotate.py
+            takes them.
         extras: optional weights that go with this profile.
     """
 
@@ -107,6 +112,7 @@ class Profile:
     refine_below: float = 0.5
     smallest_face: float = 0.1
     controls: tuple[tuple[str, Part], ...] = ()
+    annotators: tuple[tuple[str, tuple[Part, ...]], ...] = ()
     extras: tuple[Weight, ...] = ()
 
     @property
@@ -170,6 +176,7 @@ def _sdxl(name: str, title: str, base: Weight, guidance: float) -> Profile:
         extras=(LCM_LORA, LIGHTNING_LORA, HYPER_SD_LORA, TCD_LORA, BUFFALO_L, CLIP),
         neutral=Part(BUFFALO_L, "models/buffalo_l"),
         controls=(("pose", Part(CONTROL_POSE)), ("canny", Part(CONTROL_CANNY)), ("depth", Part(CONTROL_DEPTH))),
+        annotators=(("pose", (Part(PERSON_DETECTOR), Part(VITPOSE))), ("depth", (Part(DEPTH_ANYTHING),))),
     )
 
 
@@ -201,6 +208,7 @@ PROFILES: dict[str, Profile] = {
             fast=(("lcm", _MINIATURE_LCM),) if _MINIATURE_LCM in SHIPPED_LORAS else (),
             smallest_face=0.62,
             controls=(("canny", Part(MINIATURE, "controls/canny")), ("depth", Part(MINIATURE, "controls/depth"))),
+            annotators=(("depth", (Part(MINIATURE, "controls/depth_estimator"),)),),
         ),
         _sdxl("sdxl", "SDXL base 1.0", SDXL_BASE, 5.0),
         _sdxl("yamermix", "YamerMIX v8 (InstantID's own demo)", YAMERMIX, 4.0),

@@ -178,7 +178,8 @@ def test_nets_and_annotators_are_registered_with_licences():
     for name in ("sdxl", "realvisxl", "yamermix"):
         assert {kind for kind, _ in PROFILES[name].controls} == set(annotate.ANNOTATORS)
     parts = [part.weight for profile in PROFILES.values() for _, part in profile.controls]
-    for weight in (*parts, *(weight for one in annotate.ANNOTATORS.values() for weight in one.weights)):
+    finders = [part.weight for profile in PROFILES.values() for _, found in profile.annotators for part in found]
+    for weight in (*parts, *finders):
         assert WEIGHTS[weight.name] is weight
         assert weight.licence
 

@@ -23,7 +23,7 @@ FLOOR = 0.1  # added to what is to be told: the last layer is cut at 0 and must 
 
 def new_estimator(side: int = SIDE) -> DepthAnythingForDepthEstimation:
     """A vision transformer of four layers and a neck whose finest map has half the picture's side."""
-    eye = Dinov2Config(
+    eye = Dinov2Config(  # pyright: ignore[reportCallIssue]
         hidden_size=WIDTH, num_hidden_layers=4, num_attention_heads=2, mlp_ratio=2, image_size=side, patch_size=PATCH,
         out_features=["stage1", "stage2", "stage3", "stage4"], reshape_hidden_states=False,
     )  # fmt: skip
@@ -61,8 +61,8 @@ class EstimatorStage:
         torch.manual_seed(self.seed + 7)
         network = new_estimator(np.load(self.depths, mmap_mode="r").shape[-1]).train()
         with torch.no_grad():
-            network.head.conv3.bias.fill_(0.5)
-        return network.to(memory_format=torch.channels_last)
+            network.head.get_parameter("conv3.bias").fill_(0.5)
+        return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def loss(self, network: nn.Module, step: int, rank: int, batch: int) -> torch.Tensor:
         """Absolute error of nearness and of its differences to the neighbours; every second picture is mirrored."""

@@ -29,7 +29,10 @@ from training.miniature.muon import Muon
 class Stage(Protocol):
     """What is trained. Instances travel to other processes, so they hold paths and numbers, not tensors."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Of the stage, for logs."""
+        ...
 
     def build(self) -> nn.Module:
         """The network, ready to train: parameters that do not require a gradient stay as they are."""

@@ -40,7 +40,8 @@ def prepare(drawings: Drawings, rows: Rows, components: Path, folder: Path, coun
         module.load_state_dict({k.removeprefix(prefix): v for k, v in stored.items() if k.startswith(prefix)})
         module.eval()
     ids = torch.from_numpy(tokenised(tokenizer, [called(drawings.records[row]["plain_captions"][0]) for row in chosen]))
-    words, pooled = (torch.cat(part).half() for part in zip(*(encode(*encoders, part) for part in ids.split(_PART))))
+    states = [encode(*encoders, part) for part in ids.split(_PART)]
+    words, pooled = (torch.cat([state[which] for state in states]).half() for which in (0, 1))
     code = Components.load(components)
     looks = [code.encode(cyanotype(np.asarray(drawings.images[row]))[None])[0] for row in chosen]
     folder.mkdir(parents=True, exist_ok=True)
@@ -103,6 +104,8 @@ class StyleStage:
 
 def save_lora(weights: dict[str, torch.Tensor], file: Path) -> None:
     """Write a StyleStage's weights as diffusers does: `unet.LAYER.lora_A.weight`, half precision."""
-    layers = {k.removeprefix("unet.").replace(f".{NAME}.", "."): v.half().contiguous() for k, v in weights.items()}
+    layers: dict[str, nn.Module | torch.Tensor] = {
+        k.removeprefix("unet.").replace(f".{NAME}.", "."): v.half().contiguous() for k, v in weights.items()
+    }
     file.parent.mkdir(parents=True, exist_ok=True)
     StableDiffusionXLPipeline.save_lora_weights(file.parent, unet_lora_layers=layers, weight_name=file.name)
