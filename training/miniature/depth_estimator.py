@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,9 +24,10 @@ FLOOR = 0.1  # added to what is to be told: the last layer is cut at 0 and must 
 
 def new_estimator(side: int = SIDE) -> DepthAnythingForDepthEstimation:
     """A vision transformer of four layers and a neck whose finest map has half the picture's side."""
-    eye = Dinov2Config(  # pyright: ignore[reportCallIssue]
+    stages: dict[str, Any] = {"out_features": ["stage1", "stage2", "stage3", "stage4"]}
+    eye = Dinov2Config(
         hidden_size=WIDTH, num_hidden_layers=4, num_attention_heads=2, mlp_ratio=2, image_size=side, patch_size=PATCH,
-        out_features=["stage1", "stage2", "stage3", "stage4"], reshape_hidden_states=False,
+        reshape_hidden_states=False, **stages,
     )  # fmt: skip
     config = DepthAnythingConfig(
         backbone_config=eye, patch_size=PATCH, reassemble_hidden_size=WIDTH, reassemble_factors=[2, 1, 0.5, 0.5],
