@@ -1,6 +1,7 @@
 """Figures of the controls on the miniature: speed modes, strength presets, several people, into a photo, small faces.
 
-`python -m benchmarks.control modes --people 8` prints one table; parts: modes, strengths, people, into, refine, best.
+`python -m benchmarks.control modes --people 8` prints one table; parts: modes, strengths, people, into, refine, best,
+edges, depths, look.
 The people were never seen in training; times are of this machine and whatever else it is doing.
 """
 
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from benchmarks import following
 from face.references import SAME_PERSON
 from generation.engine import Engine
 from generation.loading import load_engine
@@ -131,6 +133,9 @@ PARTS: dict[str, Callable[[Engine, int], Iterator[str]]] = {
     "into": into,
     "refine": refine,
     "best": best,
+    "edges": following.edges,
+    "depths": following.depths,
+    "look": following.look,
 }
 
 

@@ -29,6 +29,7 @@ from training.miniature.text import WIDTH
 
 CANNY = (100, 200)  # thresholds of generation/annotate.py
 SHOWN = 4  # a cell's content is told in so many parts a side
+SOFT = 0.02  # deviation over the side
 EIGHT_BITS = 16  # matrices of at least this size on both sides are stored in eight bits
 
 
@@ -52,12 +53,13 @@ class Maps:
         return len(np.load(self.pictures if self.depths is None else self.depths, mmap_mode="r"))
 
     def of(self, rows: np.ndarray) -> torch.Tensor:
-        """(batch, 3, side, side) float32 in 0..1."""
+        """(batch, 3, side, side) float32 in 0..1. Every second depth is softened, as an annotator's is."""
         if self.depths is None:
             pictures = np.load(self.pictures, mmap_mode="r")
             drawn = np.stack([edges(pictures[row]) for row in rows])
         else:
             drawn = np.load(self.depths, mmap_mode="r")[rows]
+            drawn[1::2] = np.stack([cv2.GaussianBlur(one, (0, 0), SOFT * one.shape[0]) for one in drawn[1::2]])
         grey = torch.from_numpy(drawn.astype(np.float32) / 255)[:, None].expand(-1, 3, -1, -1)
         return grey.contiguous(memory_format=torch.channels_last)
 
