@@ -1,14 +1,14 @@
 """One step of a UNet and an IdentityNet of SDXL's size with random weights, on torch and on OpenVINO.
 
-`python -m benchmarks.openvino_sdxl [--side 768] [--steps 2] [--networks identity_net unet]` prints seconds a step and
-peak memory. Each way runs in a process of its own; at most one network is in memory. The weights have no meaning.
+`python -m benchmarks.openvino_sdxl [--side 768] [--steps 2] [--networks identity_net unet]` prints seconds a step, by
+the clock and of all cores together, and peak memory. Each way runs in a process of its own; at most one network is in
+memory. The weights have no meaning.
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
 import resource
 import tempfile
 import time
@@ -35,6 +35,7 @@ SHARED: dict[str, Any] = {
 }
 UNET: dict[str, Any] = {"up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"), **SHARED}
 POOLED, TEXT, FACE = 1280, 77, 16
+Times = list[tuple[float, float]]
 
 
 def filled(network: Any, dtype: torch.dtype) -> Any:
@@ -109,7 +110,7 @@ def inputs(name: str, side: int) -> dict[str, torch.Tensor]:
     }
 
 
-def torch_steps(name: str, dtype: torch.dtype, side: int, steps: int) -> list[float]:
+def torch_steps(name: str, dtype: torch.dtype, side: int, steps: int) -> Times:
     network = NETWORKS[name](dtype)
     given = {key: value.to(dtype) for key, value in inputs(name, side).items()}
     added = {"text_embeds": given["text_embeds"], "time_ids": given["time_ids"]}
@@ -132,27 +133,24 @@ def torch_steps(name: str, dtype: torch.dtype, side: int, steps: int) -> list[fl
         return _timed(step, steps)
 
 
-def export(name: str, folder: Path) -> list[float]:
+def export(name: str, folder: Path) -> Times:
     """FP16 from float16 weights."""
     from openvino_backend.export import write
     from openvino_backend.graphs import controlnet_graph, unet_graph
 
-    network = NETWORKS[name](torch.float16)
-    began = time.perf_counter()
-    write((unet_graph if name == "unet" else controlnet_graph)(network), folder / f"{name}_fp16", "fp16")
-    return [time.perf_counter() - began]
+    graph = (unet_graph if name == "unet" else controlnet_graph)(NETWORKS[name](torch.float16))
+    return _timed(lambda: write(graph, folder / f"{name}_fp16", "fp16"), warm_up=False)
 
 
-def compress(name: str, folder: Path) -> list[float]:
+def compress(name: str, folder: Path) -> Times:
     """INT8 weights from the FP16 files."""
     from openvino_backend.quantize import compress_file
 
-    began = time.perf_counter()
-    compress_file(folder / f"{name}_fp16.xml", folder / f"{name}_int8", "weights")
-    return [time.perf_counter() - began]
+    files = folder / f"{name}_fp16.xml", folder / f"{name}_int8"
+    return _timed(lambda: compress_file(*files, "weights"), warm_up=False)
 
 
-def compiled_steps(name: str, precision: str, dtype: str, folder: Path, side: int, steps: int) -> list[float]:
+def compiled_steps(name: str, precision: str, dtype: str, folder: Path, side: int, steps: int) -> Times:
     from openvino_backend.compiled import Device, Network
 
     network = Network(folder / f"{name}_{precision}.xml", Device("CPU", dtype))
@@ -160,34 +158,35 @@ def compiled_steps(name: str, precision: str, dtype: str, folder: Path, side: in
     return _timed(lambda: network.run(given), steps)
 
 
-def _timed(step: Callable[[], Any], steps: int) -> list[float]:
-    """Seconds of each step after one that is not counted."""
-    step()
+def _timed(work: Callable[[], Any], times: int = 1, *, warm_up: bool = True) -> Times:
+    """Seconds by the clock and on all cores together, of each time after one that is not counted."""
+    if warm_up:
+        work()
     found = []
-    for _ in range(steps):
-        began = time.perf_counter()
-        step()
-        found.append(time.perf_counter() - began)
+    for _ in range(times):
+        clock, cores = time.perf_counter(), time.process_time()
+        work()
+        found.append((time.perf_counter() - clock, time.process_time() - cores))
     return found
 
 
-def _child(answer: Any, work: Callable[..., list[float]], arguments: tuple[Any, ...]) -> None:
-    seconds = work(*arguments)
-    processor = sum(os.times()[:2])
-    answer.send((min(seconds), processor, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20))
+def _child(answer: Any, work: Callable[..., Times], arguments: tuple[Any, ...]) -> None:
+    clocks, cores = zip(*work(*arguments), strict=True)
+    answer.send((min(clocks), min(cores), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20))
 
 
-def told(title: str, work: Callable[..., list[float]], *arguments: Any) -> float | None:
-    """Runs in a process of its own, prints a row of the table, and returns the best time."""
+def told(title: str, work: Callable[..., Times], *arguments: Any) -> float | None:
+    """Runs in a process of its own, prints a row of the table, and returns the least time of the cores, which other
+    programs on the machine disturb less than the clock."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_child, args=(theirs, work, arguments), daemon=True)
     process.start()
     theirs.close()
     try:
-        seconds, processor, peak = ours.recv()
-        print(f"| {title} | {seconds:.2f} | {processor:.0f} | {peak:.2f} |", flush=True)
-        return seconds
+        seconds, cores, peak = ours.recv()
+        print(f"| {title} | {seconds:.2f} | {cores:.2f} | {peak:.2f} |", flush=True)
+        return cores
     except EOFError:
         process.join()
         print(f"| {title} | failed ({process.exitcode}) | | |", flush=True)
@@ -203,7 +202,7 @@ def main() -> None:
     parser.add_argument("--without-float32", action="store_true", help="leave torch float32 out, 10 GB for the UNet")
     parser.add_argument("--folder", type=Path, help="keeps the files, up to 12 GB")
     chosen = parser.parse_args()
-    print("| one row | best seconds a step | seconds of cores in all | peak GiB |\n|---|---|---|---|")
+    print("| one row | best seconds a step | of all cores | peak GiB |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory(prefix="sdxl-") as temporary:
         folder = chosen.folder or Path(temporary)
         for name in chosen.networks:

@@ -10,6 +10,7 @@ import typer
 from commands import openvino_making as making
 from commands.openvino_bench import bench
 from commands.openvino_compare import compare
+from generation import compiled
 from generation.bases import with_base
 from generation.loading import pick_profile
 from generation.settings import Settings
@@ -35,7 +36,10 @@ def export(
     ] = None,
     vae: Annotated[str | None, typer.Option(help="Decoder: own, or OWNER/REPO.", show_default="by profile")] = None,
     control: Annotated[
-        list[str] | None, typer.Option(help="A further ControlNet: pose, canny or depth. May be repeated.")
+        list[str] | None,
+        typer.Option(
+            help="A further ControlNet: pose, canny or depth. May be repeated.", show_default="those that are here"
+        ),
     ] = None,
     lora: Annotated[
         list[str] | None, typer.Option(help="NAME:WEIGHT that becomes part of the networks. May be repeated.")
@@ -48,7 +52,8 @@ def export(
     settings = Settings.from_environment(profile=profile, models_dir=models_dir, base=base, vae=vae, exports=out)
     store, chosen = _profile(settings)
     loras = [_lora(text) for text in lora or ()]
-    manifest, folder = making.exported(chosen, store, settings, precision, controls=control or (), loras=loras)
+    controls = compiled.controls_here(chosen, store) if control is None else control
+    manifest, folder = making.exported(chosen, store, settings, precision, controls=controls, loras=loras)
     for name, entry in manifest.networks.items():
         print(f"{name}: {entry.bytes / 2**20:.1f} MiB")
     print(folder)

@@ -12,6 +12,7 @@ from errors import RequestError
 from face.photo import open_photo
 from face.views import VIEWS
 from generation import compiled
+from generation.loading import hush_libraries
 from generation.request import GenerationRequest
 from generation.settings import Settings
 from openvino_backend import installed
@@ -38,6 +39,7 @@ def exported(
     from openvino_backend.export import export
 
     installed.require()
+    hush_libraries()
     sources = compiled.sources_of(profile, store, controls, loras)
     folder = compiled.exports_of(profile, settings) / precision
     with bar() as tell:
@@ -69,6 +71,7 @@ def quantised(
     root = compiled.exports_of(profile, settings)
     for precision in precisions:
         quantising.check(root / begin, precision, group_size, quantising.RATIO if ratio is None else ratio)
+    hush_libraries()
     running = replace(settings, precision=begin, device="cpu")
     requests = calibration_requests(profile, people, subset)
     with bar() as tell, tempfile.TemporaryDirectory(prefix="calibration-") as kept:

@@ -118,6 +118,15 @@ def sources_of(
     )
 
 
+def controls_here(profile: Profile, store: Store) -> list[str]:
+    """Kinds of the further ControlNets whose weights are on this machine."""
+    return [
+        kind
+        for kind, part in profile.controls
+        if store.status(part.weight).present and (store.path(part) / "config.json").is_file()
+    ]
+
+
 def load(profile: Profile, store: Store, settings: Settings) -> Compiled:
     """The exported networks as pipeline and analyzer.
 

@@ -81,7 +81,7 @@ def _compiled_engine(chosen: Profile, store: Store, settings: Settings, styles: 
     from generation import compiled
 
     compiled.pick_precision(chosen, settings)
-    _hush()
+    hush_libraries()
     from generation.engine import Engine
 
     parts = compiled.load(chosen, store, settings)
@@ -159,7 +159,7 @@ def _load_analyzer(profile: Profile, pack: Path) -> Any:
 
 
 def _load_pipeline(profile: Profile, parts: dict[str, Path], how: Plan) -> Any:
-    _hush()
+    hush_libraries()
     from diffusers import AutoencoderKL
 
     from ip_adapter.identity_net import IdentityNet
@@ -194,7 +194,7 @@ def _load_pipeline(profile: Profile, parts: dict[str, Path], how: Plan) -> Any:
     return placed(pipeline, how)
 
 
-def _hush() -> None:
+def hush_libraries() -> None:
     """Errors only: diffusers warns of long prompts by printing them, and prompts may name people."""
     from transformers.utils import logging as transformers_logging
 

@@ -87,7 +87,9 @@ def export(
         known = known.with_entry(name, entry_of(folder, name, [hashed[file] for file in files], made))
         known.write(folder)
         gc.collect()
-    known = Manifest(profile, precision, loras, {name: known.networks[name] for name in names})
+    # Further ControlNets of an earlier export stay beside those that were asked for now.
+    others = [name for name in known.networks if name.startswith("control_") and name not in names]
+    known = Manifest(profile, precision, loras, {name: known.networks[name] for name in (*names, *others)})
     known.write(folder)
     tell("done", len(names), len(names))
     return known

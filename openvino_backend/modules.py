@@ -1,7 +1,7 @@
 """Modules that look like diffusers' originals, hold no weights, and compute with a compiled network.
 
-Each is built on the meta device, so that everything that a pipeline asks of it (config, dtype, layers, processors) is
-answered.
+Each has the layers of the original with nothing in them, so that everything that a pipeline asks of it (config, dtype,
+layers, processors) is answered.
 """
 
 from __future__ import annotations
@@ -42,7 +42,15 @@ class Weightless(cast(Any, object)):
             module = cast(Any, cls).from_config(dict(config))
         for name, network in networks.items():
             object.__setattr__(module, name, network)
-        return module.eval()
+        return emptied(module).eval()
+
+
+def emptied(module: Any) -> Any:
+    """The same module with nothing in its parameters, on the CPU, where containers of it look for its device."""
+    for part in module.modules():
+        for name, _ in list(part.named_parameters(recurse=False)):
+            part.register_parameter(name, torch.nn.Parameter(torch.empty(0), requires_grad=False))
+    return module
 
 
 class CompiledUNet(Weightless, UNet2DConditionModel):
@@ -62,6 +70,7 @@ class CompiledUNet(Weightless, UNet2DConditionModel):
         self.set_attn_processor(processors)
         self.encoder_hid_proj = FaceProjection([cast(IPAdapterPlusImageProjection, resampler)])
         self.register_to_config(encoder_hid_dim_type="ip_image_proj")
+        emptied(self)
         self._layers = face_layers(self)
         self._levels = mask_levels(self._layers)
 
@@ -164,9 +173,8 @@ class CompiledResampler(Weightless, IPAdapterPlusImageProjection):
     def behind(cls, config: Mapping[str, Any], **networks: Network) -> Any:
         with torch.device("meta"):
             module = cls(**{**config, "depth": 0})
-        module.latents = torch.nn.Parameter(torch.zeros(1), requires_grad=False)  # its dtype is asked for
         object.__setattr__(module, "network", networks["network"])
-        return module.eval()
+        return emptied(module).eval()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.network(embeddings=x)[0]

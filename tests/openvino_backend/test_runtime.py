@@ -64,6 +64,7 @@ def test_strengths_of_single_blocks_reach_the_graph(compiled):
     assert tiny_pipeline.relative_error(ours, tiny_pipeline.quick(both)) > 100 * CLOSE
 
 
+@torch.no_grad()
 def test_text_encoders_with_any_clip_skip(exported):
     theirs, ours = whole_pipeline(), pipeline_of(exported)
     ours.text_encoder, ours.text_encoder_2 = (
