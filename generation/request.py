@@ -273,6 +273,8 @@ class GenerationRequest:
             elif isinstance(value, tuple):
                 value = list(value)
             settings[field.name] = value
+        if self.others:
+            settings["people"] = len(self.others) + 1
         if self.controls:
             settings["followed"] = controls.as_settings(self.controls)
         if needs := [name for name in ("others", "controls", "start_picture", "into", "mask") if getattr(self, name)]:

@@ -9,15 +9,26 @@ import gradio as gr
 from PIL import Image
 
 from errors import RequestError
+from generation import ranges
+from generation.controls import KEPT, Control
+from generation.modes import TURBO, lora_of
+from generation.people import Person
+from generation.request import lora_files
 from outputs.metadata import read_settings, request_from_settings
 from style_presets import STYLES, Style
+from ui.company import MOST
+from ui.followed import WORDS, form_of, kinds_of
 from ui.form import MOST_STEPS, MOST_STRENGTH, label_of
+from ui.loras import forget_file
 from ui.pose import START, show_view
-from ui.session import Session
-from ui.wording import KEPT_POSE, POSE_MODES
+from ui.session import ChosenLora, Session
+from ui.speed import SPEEDS, ways_of
+from ui.wording import KEPT_POSE, NEEDED, POSE_MODES
 
 if TYPE_CHECKING:
     from weights.registry import Profile
+
+STAND_IN = (Image.new("RGB", (64, 64), "white"),)
 
 
 def settings_from_file(source: str | bytes, profile: Profile, styles: Mapping[str, Style] = STYLES) -> dict[str, Any]:
@@ -29,9 +40,25 @@ def settings_from_file(source: str | bytes, profile: Profile, styles: Mapping[st
             field="restore",
             cure="Take a PNG as it was downloaded here; pictures saved again by other programs lose them.",
         )
-    stand_in = (Image.new("RGB", (64, 64)),)
-    request = request_from_settings(settings, stand_in, profile=profile, face_choices=())
-    return request.resolved(profile, styles).to_settings()
+    request = request_from_settings(settings, STAND_IN, profile=profile, face_choices=(), **_stand_ins(settings))
+    checked = request.resolved(profile, styles).to_settings()
+    return {**checked, "files": list(lora_files(settings)), "other_weights": settings.get("profile") != profile.name}
+
+
+def _stand_ins(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Pictures in the place of those that settings cannot hold, so that everything around them is checked."""
+    needs = settings.get("needs")
+    needs = [name for name in needs if isinstance(name, str)] if isinstance(needs, list) else []
+    found: dict[str, Any] = {name: STAND_IN[0] for name in ("start_picture", "into", "mask") if name in needs}
+    if "others" in needs:
+        people = ranges.whole("others", settings.get("people", 2), 2, MOST)
+        found["others"] = (Person(STAND_IN),) * (people - 1)
+    if "controls" in needs:
+        rows = settings.get("followed")
+        rows = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+        kept = [{name: row[name] for name in KEPT if name in row} for row in rows]
+        found["controls"] = tuple(Control(**row, picture=STAND_IN[0]) for row in kept if "kind" in row)
+    return found
 
 
 def left_out(settings: Mapping[str, Any], profile: Profile) -> list[str]:
@@ -44,11 +71,54 @@ def left_out(settings: Mapping[str, Any], profile: Profile) -> list[str]:
         left.append(f"more than {MOST_STEPS} steps")
     if max(settings["adapter_scale"], settings["identity_net_scale"]) > MOST_STRENGTH:
         left.append(f"a strength above {MOST_STRENGTH:g}")
-    if settings.get("loras"):
-        left.append("the LoRA" if len(settings["loras"]) == 1 else "the LoRAs")
-    if settings.get("guidance_end", 1.0) not in (None, 1.0):
-        left.append("the end of guidance")
+    if settings.get("other_weights"):
+        left.append("size, speed and LoRAs, which belong to other weights")
     return left
+
+
+def missing(session: Session, settings: Mapping[str, Any]) -> list[str]:
+    """What settings ask for that only the visitor has, and that is not on the page yet, in words."""
+    gone = []
+    needs = settings.get("needs") or ()
+    if not session.photos and not settings.get("template"):
+        gone.append("photos of the person")
+    if settings.get("template") and session.template is None:
+        gone.append("the template")
+    others = session.others[: settings.get("people", 1) - 1]
+    gone += [f"photos of person {number}" for number, one in enumerate(others, start=2) if not one.photos]
+    here = {"start_picture": session.ground, "into": session.ground, "mask": session.mask}
+    gone += [words for name, words in NEEDED.items() if name in needs and here[name] is None]
+    kinds = [one["kind"] for one in settings.get("followed") or ()]
+    gone += [
+        f"the picture for {WORDS[kind].lower()}"
+        for kind in kinds
+        if kind not in session.followed and session.pose is None
+    ]
+    gone += [f"the LoRA file {name}" for name in _files(settings) if name not in {one.name for one in session.loras}]
+    return gone
+
+
+def _files(settings: Mapping[str, Any]) -> list[str]:
+    return [*(settings.get("files") or ()), *lora_files(settings)]
+
+
+def take_loras(session: Session, settings: Mapping[str, Any], profile: Profile) -> None:
+    """The list of LoRAs as settings have it: uploaded files of the same name stay, that of a mode is left to it."""
+    of_mode = lora_of(settings["mode"], profile) if settings.get("mode") else None
+    uploaded = {one.name: one for one in session.loras if one.uploaded}
+    rows = [row for row in settings.get("loras") or () if row["name"] != of_mode or row["weight"] != 1.0]
+    wanted = {row["name"]: row["weight"] for row in rows}
+    for name, one in uploaded.items():
+        if name not in wanted and name not in _files(settings):
+            forget_file(one)
+    kept = []
+    for name, weight in wanted.items():
+        if name in uploaded:
+            uploaded[name].weight = weight
+            kept.append(uploaded[name])
+        elif name not in _files(settings):
+            kept.append(ChosenLora(name, name, weight))
+    session.loras = kept + [one for name, one in uploaded.items() if name in _files(settings) and name not in wanted]
 
 
 def controls_from(session: Session, settings: Mapping[str, Any], profile: Profile) -> dict[str, Any]:
@@ -74,10 +144,23 @@ def controls_from(session: Session, settings: Mapping[str, Any], profile: Profil
         "start": settings["identity_start"],
         "end": settings["identity_end"],
         "region": settings["face_region"],
+        "guidance_end": settings["guidance_end"],
+        "adapter_start": settings["adapter_start"],
+        "adapter_end": settings["adapter_end"],
+        "rescale": settings["guidance_rescale"],
+        "noise": settings["face_noise"],
+        "refine": settings["refine"],
+        "compare_colours": settings["compare_colours"],
+        "best_of": settings["best_of"] or 1,
+        "people": settings.get("people", 1),
+        **_speed(settings.get("mode"), profile),
+        **_ground(settings),
+        **form_of([one for one in settings.get("followed") or () if one["kind"] in kinds_of(profile)]),
     }
+    session.order = None if settings.get("assignment") is None else tuple(settings["assignment"])
+    take_loras(session, settings, profile)
     if settings.get("keypoints"):
-        points = tuple((float(x), float(y)) for x, y in settings["keypoints"])
-        session.kept_keypoints = (points, (settings["width"], settings["height"]))
+        session.kept_keypoints = (_points(settings["keypoints"]), (settings["width"], settings["height"]))
         controls["pose_mode"] = gr.update(choices=[*POSE_MODES, KEPT_POSE], value="kept")
     elif settings.get("view"):
         controls["pose_mode"] = "view"
@@ -85,6 +168,24 @@ def controls_from(session: Session, settings: Mapping[str, Any], profile: Profil
     else:
         controls["pose_mode"] = "photo"
     return controls
+
+
+def _speed(mode: str | None, profile: Profile) -> dict[str, Any]:
+    ways = ways_of(profile)
+    if mode in ways:
+        return {"speed": TURBO, "way": mode}
+    return {"speed": mode or SPEEDS[0], "way": ways[0]}
+
+
+def _ground(settings: Mapping[str, Any]) -> dict[str, Any]:
+    needs = settings.get("needs") or ()
+    mode = "into" if "into" in needs else "start" if "start_picture" in needs else "none"
+    return {"ground_mode": mode, **({} if settings["strength"] is None else {"ground_strength": settings["strength"]})}
+
+
+def _points(value: Any) -> Any:
+    """Nested tuples of floats: five points of a face, or of several."""
+    return tuple(map(_points, value)) if isinstance(value, list | tuple) else float(value)
 
 
 def with_advice(controls: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

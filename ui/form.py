@@ -6,10 +6,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from errors import RequestError
-from face.keypoints import carry_keypoints
+from generation.into import size_like
+from generation.people import carried
 from generation.request import GenerationRequest
+from ui.company import count_of, people_of
+from ui.followed import FIELDS as FOLLOWED
+from ui.followed import controls_of
+from ui.ground import ground_of
+from ui.loras import loras_of
 from ui.pose import START, read_view
 from ui.session import Session
+from ui.speed import mode_of
 from ui.template import template_of
 from ui.who import require_face
 from ui.wording import NO_PHOTO, NO_PHOTO_CURE, POSE_MISSING, POSE_MISSING_CURE
@@ -22,6 +29,8 @@ MOST_STRENGTH = 1.5
 """Ends of the page's sliders; the engine allows more."""
 
 FIELDS = (
+    "speed",
+    "way",
     "who_mode",
     "prompt",
     "style",
@@ -40,6 +49,18 @@ FIELDS = (
     "start",
     "end",
     "region",
+    "guidance_end",
+    "adapter_start",
+    "adapter_end",
+    "rescale",
+    "noise",
+    "refine",
+    "compare_colours",
+    "best_of",
+    "people",
+    "ground_mode",
+    "ground_strength",
+    *FOLLOWED,
 )
 """Names of the controls, in the order in which gradio hands over their values."""
 
@@ -50,16 +71,35 @@ def build_request(session: Session, form: Mapping[str, Any], profile: Profile) -
     The engine checks every range; here only what the page itself adds is checked.
     """
     who = {"template": template_of(session)} if form["who_mode"] == "template" else _photos(session)
+    people = count_of(form["people"])
+    ground = ground_of(session, form["ground_mode"], form["ground_strength"])
     width, height = read_size(form["size"], profile)
-    if form["start"] >= form["end"]:
-        raise RequestError(
-            "The guidance of the face ends before it starts.",
-            field="identity_start",
-            cure="Under More, set its start below its end.",
-        )
+    if "start_picture" in ground:
+        width, height = size_like(ground["start_picture"], profile)
+    for name, what in (("", "The guidance of the face"), ("adapter_", "Face detail")):
+        if form[f"{name}start"] >= form[f"{name}end"]:
+            raise RequestError(
+                f"{what} ends before it starts.",
+                field=f"{name or 'identity_'}start",
+                cure="Under Likeness in detail, set its start below its end.",
+            )
+    made = form["best_of"] if form["best_of"] > form["count"] else None
     return GenerationRequest(
         **who,
-        **_pose(session, form, (width, height)),
+        **people_of(session, people),
+        **ground,
+        **controls_of(session, form),
+        **loras_of(session),
+        **({} if "into" in ground else _pose(session, form, (width, height), people)),
+        mode=mode_of(form["speed"], form["way"]),
+        guidance_end=form["guidance_end"],
+        adapter_start=form["adapter_start"],
+        adapter_end=form["adapter_end"],
+        guidance_rescale=form["rescale"],
+        face_noise=form["noise"],
+        refine=form["refine"],
+        compare_colours=form["compare_colours"],
+        best_of=made,
         prompt=form["prompt"] or "",
         negative_prompt=form["negative"] or "",
         style=form["style"],
@@ -111,17 +151,16 @@ def read_size(label: Any, profile: Profile) -> tuple[int, int]:
     raise RequestError("That size is not offered.", field="width", cure="Choose one of the sizes under More.")
 
 
-def _pose(session: Session, form: Mapping[str, Any], size: tuple[int, int]) -> dict[str, Any]:
+def _pose(session: Session, form: Mapping[str, Any], size: tuple[int, int], people: int) -> dict[str, Any]:
     mode = form["pose_mode"]
     if mode == "picture":
         if session.pose is None:
             raise RequestError(POSE_MISSING, field="pose", cure=POSE_MISSING_CURE)
         require_face(session.pose, field="pose", name="the pose picture")
-        return {"pose": session.pose.image, "pose_face": session.pose.choice}
+        return {"pose": session.pose.image, "pose_face": session.pose.choice if people == 1 else None}
     if mode == "view":
         return read_view(form["view"])
     if mode == "kept" and session.kept_keypoints is not None:
         points, made_at = session.kept_keypoints
-        carried = carry_keypoints(points, made_at, size)
-        return {"keypoints": tuple((float(x), float(y)) for x, y in carried)}
-    return read_view(START) if form["who_mode"] == "template" else {}
+        return {"keypoints": carried(points, made_at, size)}
+    return read_view(START) if form["who_mode"] == "template" and form["ground_mode"] == "none" else {}

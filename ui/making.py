@@ -23,7 +23,7 @@ from ui.form import FIELDS, build_request
 from ui.pictures import data_url
 from ui.results import ResultFolder, keep_results
 from ui.session import Session
-from ui.who import look
+from ui.who import all_photos, look
 from ui.wording import LOADING, STOPPED, TOO_MANY, TOO_MANY_CURE, progress_line
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Making:
         "seed",
         "download",
         "compare",
+        "before",
         "coach",
         "timer",
         "ticket",
@@ -96,7 +97,7 @@ class Making:
         cancel = session.tickets.pop(ticket, None)
         if cancel is None or cancel.is_set():
             return
-        session.comparing = False
+        session.comparing = ""
         try:
             for shown in self._run(session, values, cancel):
                 if not cancel.is_set():
@@ -132,6 +133,7 @@ class Making:
             "make": gr.update(value="Make pictures", interactive=True),
             "stop": gr.update(visible=False),
             "compare": gr.update(value="Compare", visible=result is None or result.reference is not None),
+            "before": gr.update(value="Before and after", visible=result is not None and result.before is not None),
             "download": gr.update(value=None if result is None else str(result.path)),
         }
 
@@ -144,7 +146,7 @@ class Making:
             return self.at_rest(session)
         return {
             **self.at_rest(session),
-            "stage": stage.failed(error, session.photos, session.pose),
+            "stage": stage.failed(error, session),
             "facts": "",
             "actions": gr.update(visible=False),
         }
@@ -209,8 +211,7 @@ class Making:
     def _look(self, session: Session) -> bool:
         """Looks at photos that came before the face analyzer did; whether there were any."""
         engine = self.room.engine
-        photos = [*session.photos, *([session.pose] if session.pose else [])]
-        if engine is None or all(photo.faces is not None for photo in photos):
+        if engine is None or all(photo.faces is not None for photo in all_photos(session)):
             return False
         look(session, engine.analyzer)
         return True
@@ -256,6 +257,8 @@ def _ticket(session: Session) -> str:
 
 def _behind(session: Session, values: Sequence[Any]) -> str:
     """The photo that stands in the place of the picture at first; none for a template."""
+    if values[FIELDS.index("ground_mode")] != "none" and session.ground is not None:
+        return data_url(session.ground.image, BEHIND_SIDE)
     shown = session.photos and values[FIELDS.index("who_mode")] != "template"
     return data_url(session.photos[0].image, BEHIND_SIDE) if shown else ""
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 THUMBNAIL_SIDE = 160
 COMPARE_SIDE = 1024
+FOLLOWED_SIDE = 320
 KEPT_SECONDS = 12 * 3600  # an evening; a page that is closed takes its results along an hour later
 SWEEP_SECONDS = 60
 
@@ -32,10 +33,10 @@ class Sweepable(Protocol):
 
 
 class ResultFolder:
-    """Where result files lie until they are too old. Each visitor has a folder whose name cannot be guessed."""
+    """Where files of visits lie until they are too old. Each visitor has a folder whose name cannot be guessed."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root / "results"
+    def __init__(self, root: Path, name: str = "results") -> None:
+        self.root = root / name
 
     def of(self, session: Session) -> Path:
         if session.folder is None:
@@ -66,15 +67,21 @@ def keep_swept(*places: Sweepable) -> None:
 
 def forget(session: Session) -> None:
     """Drops everything a page held, when gradio drops its state."""
-    if session.folder is not None:
-        shutil.rmtree(session.folder, ignore_errors=True)
-    session.photos.clear()
+    for folder in (session.folder, session.lora_folder):
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+    for photos in session.groups:
+        photos.clear()
     session.results.clear()
-    session.pose = session.template = session.adapter = None
+    session.followed.clear()
+    session.loras.clear()
+    session.pose = session.template = session.adapter = session.ground = session.mask = None
 
 
 def keep_results(session: Session, outcome: GenerationResult, prepared: Prepared, folder: Path) -> list[Result]:
     """Writes each picture as PNG with its settings and adds it to the session; the best likeness is selected.
+
+    A picture whose small faces were made again is written as it was before, too.
 
     prepared: what the pictures were made from; the first photo used is laid over them for the comparison, when there
         is one.
@@ -86,10 +93,18 @@ def keep_results(session: Session, outcome: GenerationResult, prepared: Prepared
         used = next(report.index for report in outcome.references if report.used)
         laid = laid_over(prepared.request.photos[used], prepared.identity.face.keypoints, prepared.keypoints, size)
         reference = data_url(laid, COMPARE_SIDE)
+    if prepared.request.into is not None:
+        reference = data_url(prepared.request.into, COMPARE_SIDE)
+    order = prepared.request.assignment or range(len(prepared.identities))
+    followed = tuple((kind, data_url(picture, FOLLOWED_SIDE)) for kind, picture in outcome.controls)
     for made in outcome.images:
-        settings = {**outcome.settings, "seed": made.seed, "count": 1}
+        settings = {**outcome.settings, "seed": made.seed, "count": 1, "best_of": None}
         path = folder / f"instantid-{time.strftime('%Y%m%d-%H%M%S')}-{made.seed}-{secrets.token_hex(2)}.png"
         write_png(made, settings, path)
+        before = None
+        if made.before is not None:
+            before = path.with_stem(f"{path.stem}-before")
+            write_png(made.before.image, settings, before)
         added.append(
             Result(
                 path=path,
@@ -103,11 +118,19 @@ def keep_results(session: Session, outcome: GenerationResult, prepared: Prepared
                 reference=reference,
                 reports=outcome.references,
                 notes=outcome.notes,
+                people=tuple((person, score.identity) for person, score in zip(order, made.people, strict=False)),
+                swapped=made.swapped,
+                before=before,
+                before_identity=None if made.before is None else made.before.identity,
+                followed=followed,
+                candidates=outcome.candidates,
+                colours=made.colours,
             )
         )
     session.results += added
     for old in session.results[:-MAX_RESULTS]:
-        old.path.unlink(missing_ok=True)
+        for file in filter(None, (old.path, old.before)):
+            file.unlink(missing_ok=True)
     del session.results[:-MAX_RESULTS]
     best = max(added, key=lambda result: -1.0 if result.identity is None else result.identity)
     session.selected = session.results.index(best)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ import gradio as gr
 from PIL import Image
 
 from errors import InstantIDError
+from ui.followed import WORDS
 from ui.likeness import Advice, advise, likeness_word, pose_word
 from ui.pictures import data_url
 from ui.session import Photo, Result, Session
@@ -70,20 +72,29 @@ def done(session: Session) -> str:
         return ""
     width, height = result.size
     name = f"Result, seed {result.seed}"
-    address = picture_address(result)
-    if session.comparing and result.reference:
-        body = (
-            f'<div class="compare" style="aspect-ratio:{width}/{height}">'
-            f'<img src="{address}" alt="{name}"><img class="before" src="{result.reference}" alt="The photo">'
-            '<i class="edge"></i><span class="tag left">photo</span><span class="tag right">result</span>'
-            '<input class="wipe" type="range" min="0" max="100" value="50" aria-label="Photo against result"></div>'
-        )
+    address = file_address(result.path)
+    if session.comparing == "before" and result.before is not None:
+        body = _wipe(result, file_address(result.before), "before", "Before the small faces were made again", "after")
+    elif session.comparing and result.reference:
+        body = _wipe(result, result.reference, "photo", "The photo", "result")
     else:
         body = (
             f'<a class="picture" href="{address}" target="_blank" rel="noopener" style="aspect-ratio:{width}/{height}" '
             f'title="Open in full size"><img src="{address}" alt="{name}"></a>'
         )
     return f'<div class="stage done">{body}</div>'
+
+
+def _wipe(result: Result, other: str, tag: str, name: str, here: str) -> str:
+    """The result under another picture, with an edge that can be moved."""
+    width, height = result.size
+    return (
+        f'<div class="compare" style="aspect-ratio:{width}/{height}">'
+        f'<img src="{file_address(result.path)}" alt="Result, seed {result.seed}">'
+        f'<img class="before" src="{other}" alt="{name}">'
+        f'<i class="edge"></i><span class="tag left">{tag}</span><span class="tag right">{here}</span>'
+        f'<input class="wipe" type="range" min="0" max="100" value="50" aria-label="{name} against {here}"></div>'
+    )
 
 
 def facts(session: Session) -> str:
@@ -93,16 +104,77 @@ def facts(session: Session) -> str:
         return ""
     number = "" if result.identity is None else f" {result.identity:.2f}"
     word = likeness_word(result.identity)
-    bars = "".join(f'<i class="{"on" if index < BARS[word] else ""}"></i>' for index in range(3))
     rows = [
-        f'<li class="likeness"><span class="bars" aria-hidden="true">{bars}</span>likeness <b>{word}{number}</b></li>',
+        *(
+            [_person(person, identity) for person, identity in result.people]
+            or [f'<li class="likeness">{_bars(word)}likeness <b>{word}{number}</b></li>']
+        ),
+        *(_of_before(result)),
         f"<li>pose <b>{pose_word(result.keypoint_error)}</b></li>",
         f"<li>seed <b>{result.seed}</b></li>",
         f"<li><b>{seconds(result.seconds)}</b></li>",
         f"<li>{result.size[0]} × {result.size[1]}</li>",
     ]
     notes = "".join(f"<p class='note'>{escape(note)}</p>" for note in result.notes)
-    return f'<ul class="facts">{"".join(rows)}</ul>{_advice(advise_on(result))}{notes}'
+    told = _swapped(result) or _advice(advise_on(result))
+    return f'<ul class="facts">{"".join(rows)}</ul>{told}{_candidates(result)}{_followed(result)}{notes}'
+
+
+def _person(person: int, identity: float | None) -> str:
+    word = likeness_word(identity)
+    number = "" if identity is None else f" {identity:.2f}"
+    return f'<li class="likeness">{_bars(word)}person {person + 1} <b>{word}{number}</b></li>'
+
+
+def _bars(word: str) -> str:
+    bars = "".join(f'<i class="{"on" if index < BARS[word] else ""}"></i>' for index in range(3))
+    return f'<span class="bars" aria-hidden="true">{bars}</span>'
+
+
+def _of_before(result: Result) -> list[str]:
+    """How the likeness was before small faces were made again, and the colours beside the plain picture."""
+    told = []
+    if result.before is not None:
+        was = "not measurable" if result.before_identity is None else f"{result.before_identity:.2f}"
+        told.append(f"<li>small face made again, before <b>{was}</b></li>")
+    if result.colours is not None:
+        told.append(
+            f"<li>colours <b>{result.colours.saturation:.2f}×</b> saturation, "
+            f"<b>{result.colours.contrast:.2f}×</b> contrast</li>"
+        )
+    return told
+
+
+def _swapped(result: Result) -> str:
+    """A warning in the place of advice when two people look like each other's reference."""
+    if not result.swapped:
+        return ""
+    return (
+        '<div class="advice alarm" role="alert"><p>Two people look swapped: each is more like the other\'s photo.</p>'
+        '<button type="button" data-act="again">Try another seed</button></div>'
+    )
+
+
+def _candidates(result: Result) -> str:
+    """Every picture that was made to choose from, the kept ones marked."""
+    if not result.candidates:
+        return ""
+    rows = "".join(
+        f'<li class="{"kept" if one.kept else ""}">seed {one.seed} '
+        f"<b>{'no face' if one.identity is None else f'{one.identity:.2f}'}</b>{' kept' if one.kept else ''}</li>"
+        for one in result.candidates
+    )
+    return f'<details class="candidates"><summary>Chosen of {len(result.candidates)}</summary><ul>{rows}</ul></details>'
+
+
+def _followed(result: Result) -> str:
+    """What each control followed, as its net read it."""
+    shots = "".join(
+        f'<figure><img src="{picture}" alt="{WORDS[kind]} that were followed">'
+        f"<figcaption>{WORDS[kind].lower()}</figcaption></figure>"
+        for kind, picture in result.followed
+    )
+    return f'<div class="followed">{shots}</div>' if shots else ""
 
 
 def strip(session: Session) -> str:
@@ -124,7 +196,7 @@ def strip(session: Session) -> str:
     return f'<div class="strip" role="group" aria-label="Results">{"".join(tiles)}</div>'
 
 
-def failed(error: Exception, photos: Sequence[Photo], pose: Photo | None) -> str:
+def failed(error: Exception, session: Session) -> str:
     """What happened, what to do, and the photos with what the detector saw. Nothing of the input is lost."""
     if isinstance(error, InstantIDError):
         message, cure = error.message, error.cure or ""
@@ -132,9 +204,7 @@ def failed(error: Exception, photos: Sequence[Photo], pose: Photo | None) -> str
         message, cure = str(error.message), ""
     else:
         message, cure = UNEXPECTED, UNEXPECTED_CURE
-    seen = [(f"photo {letter(index)}", photo) for index, photo in enumerate(photos)]
-    if pose is not None and getattr(error, "field", None) in ("pose", "pose_face"):
-        seen = [("pose picture", pose)]
+    seen = _concerned(session, getattr(error, "field", None))
     shots = "".join(
         f"<figure>{photo_with_faces(photo, name)}<figcaption>{escape(name)}: {_seen(photo)}</figcaption></figure>"
         for name, photo in seen
@@ -145,9 +215,24 @@ def failed(error: Exception, photos: Sequence[Photo], pose: Photo | None) -> str
     )
 
 
-def picture_address(result: Result) -> str:
+def _concerned(session: Session, field: str | None) -> list[tuple[str, Photo]]:
+    """The photos that an error is about, by name."""
+    if session.pose is not None and field in ("pose", "pose_face"):
+        return [("pose picture", session.pose)]
+    if session.ground is not None and field in ("into", "into_face", "start_picture", "mask"):
+        return [("picture to work on", session.ground)]
+    if field == "others":
+        return [
+            (f"photo {letter(index)} of person {number + 2}", photo)
+            for number, companion in enumerate(session.others)
+            for index, photo in enumerate(companion.photos)
+        ]
+    return [(f"photo {letter(index)}", photo) for index, photo in enumerate(session.photos)]
+
+
+def file_address(path: Path) -> str:
     """Relative, so that it holds behind a proxy and on a Space. gradio serves the file's bytes unchanged."""
-    return f"gradio_api/file={escape(quote(result.path.as_posix()))}"
+    return f"gradio_api/file={escape(quote(path.as_posix()))}"
 
 
 def advise_on(result: Result) -> Advice | None:

@@ -9,18 +9,19 @@ from typing import Any
 import gradio as gr
 
 from generation.background import EngineRoom
-from generation.schedulers import SCHEDULERS
+from generation.strengths import STRENGTHS
 from style_presets import STYLES, Style
 from ui import wording as say
 from ui.accelerator import accelerated
+from ui.advanced import advanced
 from ui.examples import examples
-from ui.form import MOST_STEPS, MOST_STRENGTH, label_of, size_labels
+from ui.form import MOST_STRENGTH
 from ui.header import header_html
 from ui.inbox import Inbox
 from ui.making import Making
 from ui.pose import view_picker
 from ui.results import KEPT_SECONDS, ResultFolder, forget, keep_swept
-from ui.runs_on import connect_choice, runs_on_choice
+from ui.runs_on import connect_choice
 from ui.session import Session
 from ui.theme import script
 from ui.what import style_picker
@@ -31,8 +32,6 @@ WAITING_ROOM = 20
 SWEPT = (300, KEPT_SECONDS)
 """How often gradio looks for old files and how old they may grow, in seconds. It counts results among them; uploads
 are deleted by the page as soon as they are read."""
-
-PHOTO_TYPES = ["image", ".heic", ".heif"]
 
 
 def build_page(room: EngineRoom, profile: Profile, files: Path, styles: Mapping[str, Style] = STYLES) -> gr.Blocks:
@@ -45,8 +44,9 @@ def build_page(room: EngineRoom, profile: Profile, files: Path, styles: Mapping[
         styles: the presets on offer, by name.
     """
     folder = ResultFolder(files)
+    loras = ResultFolder(files, "loras")
     inbox = Inbox(files)
-    keep_swept(folder, inbox)
+    keep_swept(folder, loras, inbox)
     shown = examples(styles)
     making = Making(room, profile, accelerated(room), folder, shown, styles)
     with gr.Blocks(title=say.PRODUCT, analytics_enabled=False, fill_width=True, delete_cache=SWEPT) as page:
@@ -58,7 +58,7 @@ def build_page(room: EngineRoom, profile: Profile, files: Path, styles: Mapping[
                 _pose(parts)
                 _what(parts, styles)
                 _likeness(parts, profile)
-                _more(parts, profile, room)
+                advanced(parts, profile, room)
                 with gr.Row(elem_id="go"):
                     parts["make"] = gr.Button("Make pictures", variant="primary", elem_id="make")
             with gr.Column(elem_id="show", min_width=0):
@@ -66,7 +66,7 @@ def build_page(room: EngineRoom, profile: Profile, files: Path, styles: Mapping[
         gr.HTML(f'<p class="privacy">{say.PRIVACY}</p>', elem_id="foot", apply_default_css=False)
         parts["timer"] = gr.Timer(1.0, active=True)
         parts["ticket"] = gr.Textbox(visible=False)
-        Wiring(page, parts, making, inbox, shown).connect()
+        Wiring(page, parts, making, inbox, shown, loras.root).connect()
         connect_choice(parts, room, profile)
     page.queue(max_size=WAITING_ROOM, default_concurrency_limit=4, api_open=False)
     return page
@@ -92,8 +92,9 @@ def _who(parts: dict[str, Any]) -> None:
                 label=say.PHOTOS_LABEL,
                 show_label=False,
                 file_count="multiple",
-                file_types=PHOTO_TYPES,
+                file_types=say.PHOTO_TYPES,
                 elem_id="photos",
+                elem_classes="drop",
                 height=96,
             )
             parts["coach"] = gr.HTML(
@@ -107,7 +108,12 @@ def _who(parts: dict[str, Any]) -> None:
             gr.HTML(f"<p>{say.TEMPLATE_NOTE}</p>", elem_classes="note", apply_default_css=False)
             for name, label in (("template", say.TEMPLATE_LABEL), ("adapter", say.ADAPTER_LABEL)):
                 parts[f"{name}_upload"] = gr.File(
-                    label=label, show_label=False, file_count="single", elem_id=f"{name}-file", height=96
+                    label=label,
+                    show_label=False,
+                    file_count="single",
+                    elem_id=f"{name}-file",
+                    elem_classes="drop",
+                    height=96,
                 )
             parts["template_card"] = gr.HTML(
                 "", elem_id="template-card", js_on_load=script("acts"), apply_default_css=False, label="The template"
@@ -131,8 +137,9 @@ def _pose(parts: dict[str, Any]) -> None:
                 label=say.POSE_PICTURE_LABEL,
                 show_label=False,
                 file_count="single",
-                file_types=PHOTO_TYPES,
+                file_types=say.PHOTO_TYPES,
                 elem_id="pose-photo",
+                elem_classes="drop",
                 height=96,
             )
             parts["pose_coach"] = gr.HTML("", elem_id="pose-coach", js_on_load=script("acts"), apply_default_css=False)
@@ -173,115 +180,8 @@ def _likeness(parts: dict[str, Any], profile: Profile) -> None:
             buttons=[],
         )
         with gr.Row(elem_classes="presets"):
-            for name, detail, shape in say.LIKENESS_PRESETS:
-                preset = gr.Button(name, size="sm", elem_id=f"preset-{name.lower()}", min_width=0)
-                preset.click(
-                    None,
-                    None,
-                    [parts["detail"], parts["shape"]],
-                    js=f"() => [{detail}, {shape}]",
-                    api_visibility="private",
-                )
-
-
-def _more(parts: dict[str, Any], profile: Profile, room: EngineRoom) -> None:
-    with gr.Accordion("More: size, number, steps, seed", open=False, elem_id="more", elem_classes="card"):
-        parts["runs_on"] = runs_on_choice(room)
-        with gr.Row():
-            parts["size"] = gr.Dropdown(
-                size_labels(profile),
-                value=label_of(profile, *profile.size),
-                label="Size",
-                elem_id="size",
-                min_width=150,
-            )
-            parts["count"] = gr.Slider(
-                1, 8, 1, step=1, label="Number of pictures", elem_id="count", min_width=150, buttons=[]
-            )
-        with gr.Row():
-            parts["steps"] = gr.Slider(
-                1,
-                MOST_STEPS,
-                profile.steps,
-                step=1,
-                label="Steps",
-                info="More takes longer.",
-                elem_id="steps",
-                min_width=150,
-                buttons=[],
-            )
-            parts["guidance"] = gr.Slider(
-                0,
-                15,
-                profile.guidance,
-                step=0.1,
-                label="Guidance",
-                info="How literally the prompt is taken.",
-                elem_id="guidance",
-                min_width=150,
-                buttons=[],
-            )
-        with gr.Row():
-            parts["seed"] = gr.Number(
-                0, label="Seed", precision=0, minimum=0, maximum=2**32 - 1, elem_id="seed", min_width=150
-            )
-            parts["new_seed"] = gr.Checkbox(
-                True,
-                label="New seed each time",
-                info="Off: the same wish gives the same picture.",
-                elem_id="new-seed",
-                min_width=150,
-            )
-        parts["negative"] = gr.Textbox(
-            label="Not in the picture",
-            info="Negative prompt.",
-            lines=2,
-            elem_id="negative",
-            placeholder="blurry, text, extra fingers",
-        )
-        parts["scheduler"] = gr.Dropdown(
-            list(SCHEDULERS),
-            value=profile.scheduler,
-            label="Scheduler",
-            info="How the noise is taken away.",
-            elem_id="scheduler",
-        )
-        with gr.Row():
-            parts["start"] = gr.Slider(
-                0,
-                1,
-                0,
-                step=0.05,
-                label="Face guided from",
-                info="control_guidance_start",
-                elem_id="start",
-                min_width=150,
-                buttons=[],
-            )
-            parts["end"] = gr.Slider(
-                0,
-                1,
-                1,
-                step=0.05,
-                label="Face guided until",
-                info="control_guidance_end",
-                elem_id="end",
-                min_width=150,
-                buttons=[],
-            )
-        parts["region"] = gr.Checkbox(
-            True,
-            label="Leave the rest of the picture to the prompt",
-            info="IdentityNet acts around the face only.",
-            elem_id="region",
-        )
-        parts["restore"] = gr.File(
-            label="Settings from a picture made here (PNG)",
-            show_label=False,
-            file_types=[".png"],
-            elem_id="restore",
-            height=84,
-        )
+            for name in STRENGTHS:
+                parts[f"preset_{name}"] = gr.Button(name.capitalize(), size="sm", elem_id=f"preset-{name}", min_width=0)
 
 
 def _show(parts: dict[str, Any], making: Making) -> None:
@@ -300,6 +200,7 @@ def _show(parts: dict[str, Any], making: Making) -> None:
     parts["facts"] = gr.HTML("", elem_id="facts", js_on_load=script("acts"), apply_default_css=False)
     with gr.Row(visible=False, elem_id="actions") as parts["actions"]:
         parts["compare"] = gr.Button("Compare", size="sm", elem_id="compare", min_width=0)
+        parts["before"] = gr.Button("Before and after", size="sm", elem_id="before", min_width=0, visible=False)
         parts["use"] = gr.Button("Use settings", size="sm", elem_id="use", min_width=0)
         parts["vary"] = gr.Button("Vary", size="sm", elem_id="vary", min_width=0)
         parts["download"] = gr.DownloadButton("Download PNG", size="sm", elem_id="download", min_width=0)

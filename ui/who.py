@@ -31,37 +31,47 @@ def read_photo(inbox: Inbox, path: str, *, field: str = "photo") -> Photo:
     return as_photo(open_photo(inbox.take(path, field=field), field=field))
 
 
-def as_photo(image: Image.Image) -> Photo:
-    """A photo for the page: at most `LONGEST_SIDE` px a side, more than any face network looks at."""
-    if max(image.size) > LONGEST_SIDE:
+def as_photo(image: Image.Image, *, whole: bool = False) -> Photo:
+    """A photo for the page: at most `LONGEST_SIDE` px a side, more than any face network looks at, or as it is."""
+    if max(image.size) > LONGEST_SIDE and not whole:
         image = image.copy()
         image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
     return Photo(image, data_url(image, PREVIEW_SIDE))
 
 
-def add_photos(session: Session, inbox: Inbox, paths: Iterable[str]) -> None:
-    """Reads uploads into the session; what could not be taken stands in `session.refused`."""
+def add_photos(photos: list[Photo], inbox: Inbox, paths: Iterable[str]) -> list[str]:
+    """Reads uploads into a list of photos; returns what could not be taken, one sentence each."""
     refused = []
     for path in paths:
         try:
             data = inbox.take(path)
-            if len(session.photos) < MAX_PHOTOS:
-                session.photos.append(as_photo(open_photo(data)))
+            if len(photos) < MAX_PHOTOS:
+                photos.append(as_photo(open_photo(data)))
             else:
                 refused.append(f"At most {MAX_PHOTOS} photos are used; the rest was left out.")
         except PhotoError as error:
             refused.append(str(error))
-    session.refused = list(dict.fromkeys(refused))
+    return list(dict.fromkeys(refused))
 
 
 def look(session: Session, analyzer: FaceAnalyzer) -> None:
-    """Finds the faces of photos not looked at yet and judges all photos together."""
-    from face.references import identify
-
-    photos = list(session.photos)
-    for photo in (*photos, *([session.pose] if session.pose else [])):
+    """Finds the faces of photos not looked at yet and judges all photos of a person together."""
+    for photo in all_photos(session):
         if photo.faces is None:
             photo.faces = tuple(analyzer.find(photo.image))
+    for photos in session.groups:
+        _judge(list(photos))
+
+
+def all_photos(session: Session) -> list[Photo]:
+    """Every photo in which faces are looked for."""
+    single = (session.pose, session.ground)
+    return [*(photo for photos in session.groups for photo in photos), *(photo for photo in single if photo)]
+
+
+def _judge(photos: list[Photo]) -> None:
+    from face.references import identify
+
     for photo in photos:
         photo.report = None
     if any(photo.faces for photo in photos):
@@ -101,11 +111,15 @@ def choose_face(photo: Photo, face: int) -> None:
     photo.choice = face
 
 
-def coach_html(session: Session, *, loading: bool) -> str:
-    """The coach under the photos; clickable parts carry data-act for the event "select"."""
-    rows = [_row(photo, index, loading) for index, photo in enumerate(session.photos)]
-    refused = "".join(f'<p class="refused" role="alert">{escape(sentence)}</p>' for sentence in session.refused)
-    return (f'<ul class="coach">{"".join(rows)}</ul>' if rows else "") + refused
+def coach_html(photos: Sequence[Photo], told: Sequence[str], *, loading: bool, person: int = 0) -> str:
+    """The coach under the photos of a person, 0 the first; clickable parts carry data-act for the event "select"."""
+    rows = [_row(photo, index, loading, person) for index, photo in enumerate(photos)]
+    return (f'<ul class="coach">{"".join(rows)}</ul>' if rows else "") + "".join(map(refused_html, told))
+
+
+def refused_html(sentence: str) -> str:
+    """Why an upload was not taken, or nothing."""
+    return f'<p class="refused" role="alert">{escape(sentence)}</p>' if sentence else ""
 
 
 def photo_with_faces(photo: Photo, name: str, *, buttons: str = "") -> str:
@@ -121,7 +135,7 @@ def photo_with_faces(photo: Photo, name: str, *, buttons: str = "") -> str:
 def pose_coach_html(session: Session) -> str:
     """The same for the picture that gives the pose."""
     pose = session.pose
-    refused = f'<p class="refused" role="alert">{escape(session.pose_refused)}</p>' if session.pose_refused else ""
+    refused = refused_html(session.pose_refused)
     if pose is None:
         return refused
     if pose.faces is None:
@@ -131,17 +145,18 @@ def pose_coach_html(session: Session) -> str:
     else:
         words = "Gives the pose."
     state = "left-out" if pose.faces == () else "used"
-    return f'<ul class="coach">{_card(pose, "pose", "pose picture", "", words, state)}</ul>{refused}'
+    return f'<ul class="coach">{photo_card(pose, "pose", "pose picture", "", words, state)}</ul>{refused}'
 
 
-def _row(photo: Photo, index: int, loading: bool) -> str:
+def _row(photo: Photo, index: int, loading: bool, person: int) -> str:
     words, state = _verdict(photo, loading)
     badge = f"<b>{letter(index)}</b>"
-    return _card(photo, str(index), f"photo {letter(index)}", badge, words, state)
+    of = f" of person {person + 1}" if person else ""
+    return photo_card(photo, f"{person}-{index}", f"photo {letter(index)}{of}", badge, words, state)
 
 
-def _card(photo: Photo, key: str, name: str, badge: str, words: str, state: str) -> str:
-    """One photo. `key` says in the event which one it is: its number, or "pose"."""
+def photo_card(photo: Photo, key: str, name: str, badge: str, words: str, state: str) -> str:
+    """One photo. `key` says in the event which one it is: "person-number", or the name of an input."""
     several = photo.faces is not None and len(photo.faces) > 1
     shot = photo_with_faces(photo, name, buttons=_face_buttons(photo, key, name) if several else "")
     hint = "<p class='hint'>Click the face you mean.</p>" if several else ""

@@ -1,5 +1,6 @@
 """What the page says. Plain words first; the field's own names stand in the hints, where experts look for them."""
 
+from collections.abc import Sequence
 from html import escape
 
 PRODUCT = "InstantID studio"
@@ -19,6 +20,8 @@ TEMPLATE_NOTE = (
 NO_TEMPLATE = "There is no template yet."
 NO_TEMPLATE_CURE = "Add one under 1 Who, or choose “Photos”."
 
+PHOTO_TYPES = ["image", ".heic", ".heif"]
+
 PROMPT_LABEL = "Describe the picture"
 PROMPT_HINT = "Who, what, where: “a woman in a red coat, in a garden”. Empty works too."
 PHOTOS_LABEL = "Photos of one person"
@@ -28,13 +31,6 @@ DETAIL_LABEL = "Face detail"
 DETAIL_HINT = "How strongly eyes, skin and hair come back. Adapter strength (ip_adapter_scale)."
 SHAPE_LABEL = "Face shape"
 SHAPE_HINT = "How firmly the face keeps its shape and place. IdentityNet strength (controlnet_conditioning_scale)."
-LIKENESS_PRESETS: tuple[tuple[str, float, float], ...] = (
-    ("Official", 0.8, 0.8),
-    ("Balanced", 0.6, 0.65),
-    ("Free", 0.4, 0.45),
-)
-"""Name, face detail, face shape. The first are the official demo's; the others leave the prompt more room."""
-
 POSE_MODES: tuple[tuple[str, str], ...] = (
     ("From the photo", "photo"),
     ("A picture", "picture"),
@@ -46,6 +42,41 @@ POSE_NOTES = {
     "picture": "Only the direction and place of the head are taken, not the person.",
     "view": "Choose a direction, then drag the head to its place.",
     "kept": "The head is placed as in the picture whose settings were taken.",
+}
+
+SPEED_LABELS: tuple[tuple[str, str], ...] = (("Quality", "quality"), ("Fast", "fast"), ("Turbo", "turbo"))
+REFINE_LABELS: tuple[tuple[str, str], ...] = (("Never", "never"), ("When needed", "auto"), ("Always", "always"))
+WINDOW_NOTE = (
+    "In which part of the steps the face acts: its shape by IdentityNet (control_guidance_start and _end), its detail "
+    "by the adapter. The three presets under 4 Likeness set all of these."
+)
+PEOPLE_LABELS: tuple[tuple[str, int], ...] = (("One", 1), ("Two", 2), ("Three", 3), ("Four", 4))
+PEOPLE_NOTES = {
+    1: "One person, from 1 Who.",
+    2: "The first person is the one of 1 Who. Faces are taken from the pose picture, or stand side by side.",
+}
+GROUND_LABELS: tuple[tuple[str, str], ...] = (("Nothing", "none"), ("Start from it", "start"), ("Into a photo", "into"))
+GROUND_NOTES = {
+    "none": "The picture is made from nothing.",
+    "start": "The new picture keeps the layout of this one, and its proportions.",
+    "into": "One face of a photo becomes the person's. Everything outside of it stays as it is, pixel by pixel.",
+}
+GROUND_MISSING = "The picture to work on is missing."
+GROUND_MISSING_CURE = "Add it under Work on a picture, or choose “Nothing” there."
+FOLLOW_NOTE = (
+    "The new picture follows the edges, the depth or the body's pose of another one: of its own, or else of the "
+    "pose picture. The nets are loaded when they are first used."
+)
+LORA_NOTE = (
+    "A LoRA teaches the weights a style or a thing. Uploaded files are deleted when you remove them or leave. "
+    "It has to be made for the same kind of weights."
+)
+EXAMPLE_WITH_OWN = "Your own photos are kept: the example's wish is made with them."
+MISSING = "Still to be added: {}."
+NEEDED = {
+    "start_picture": "the picture to start from",
+    "into": "the photo to put the person into",
+    "mask": "the mask",
 }
 
 LOADING = "Loading the weights. Everything can be set up meanwhile."
@@ -95,6 +126,11 @@ def progress_line(phase: str, step: int, total: int, seconds_left: float | None)
     else:
         text = PHASES.get(phase, phase).format(step=step, total=total)
     return text if seconds_left is None else f"{text} · {seconds(seconds_left)} left"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words as a list in a sentence: "a", "a and b", "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
 
 
 def heading(number: int, title: str, hint: str) -> str:

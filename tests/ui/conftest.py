@@ -14,9 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from ui.followed import kinds_of
+from weights.registry import PROFILES
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "assets" / "examples"
-COMMAND = [sys.executable, "app.py"]
+NETS = {"canny", "depth"} <= set(kinds_of(PROFILES["miniature"]))
+"""Whether the miniature comes with ControlNets; random ones stand in for them otherwise."""
+
 PATIENCE = 180
 """Seconds for things that take one or two on a quiet machine."""
 
@@ -41,9 +46,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     log = folder / "log.txt"
     environment = {**os.environ, "TMPDIR": str(folder), "HF_HUB_OFFLINE": "1"}
     began = time.monotonic()
+    command = ["app.py"] if NETS else ["tests/ui/serve_with_nets.py", str(folder / "nets")]
     with log.open("w") as output:
         app = subprocess.Popen(
-            [*COMMAND, "--profile", "miniature", "--port", str(port)],
+            [sys.executable, *command, "--profile", "miniature", "--port", str(port)],
             cwd=ROOT,
             env=environment,
             stdout=output,

@@ -9,9 +9,14 @@ from PIL import Image
 from errors import InstantIDError, NoFaceFound, RequestError
 from face.face import Face
 from face.keypoints import VIEWS, view_keypoints
+from generation.request import GenerationRequest
+from generation.strengths import STRENGTHS
+from ui.company import move
+from ui.followed import form_of
 from ui.form import FIELDS, build_request, label_of, read_size, size_labels
 from ui.pose import LARGEST, START, read_view
-from ui.session import Photo, Session
+from ui.session import ChosenLora, Companion, Photo, Session
+from ui.speed import SPEEDS, STRENGTH_SLIDERS, speed_values, strength_values, ways_of
 from weights.registry import PROFILES
 
 PROFILE = PROFILES["miniature"]
@@ -30,7 +35,9 @@ def photo(faces: int | None = 1) -> Photo:
 
 
 def form(**changes: Any) -> dict[str, Any]:
-    values = {
+    values: dict[str, Any] = {
+        "speed": "quality",
+        "way": "few-steps",
         "who_mode": "photos",
         "prompt": "a man in a garden",
         "style": "Neon",
@@ -49,6 +56,18 @@ def form(**changes: Any) -> dict[str, Any]:
         "start": 0.0,
         "end": 1.0,
         "region": True,
+        "guidance_end": 1.0,
+        "adapter_start": 0.0,
+        "adapter_end": 1.0,
+        "rescale": 0.0,
+        "noise": 0.0,
+        "refine": "never",
+        "compare_colours": False,
+        "best_of": 1,
+        "people": 1,
+        "ground_mode": "none",
+        "ground_strength": 0.6,
+        **form_of(()),
     }
     assert set(values) == set(FIELDS)
     return {**values, **changes}
@@ -84,6 +103,63 @@ def test_a_kept_pose_follows_the_size() -> None:
     assert moved[:, 1].mean() == pytest.approx((tall[2] - 128) / 2, abs=0.01)
 
 
+def test_people_stand_in_the_order_that_was_chosen() -> None:
+    session = Session(photos=[photo()], others=[Companion([photo()]), Companion(), Companion()])
+    assert build_request(session, form(people=2), PROFILE).assignment == (0, 1)
+    move(session, 2, 0, 1)
+    request = build_request(session, form(people=2), PROFILE).resolved(PROFILE)
+    assert request.assignment == (1, 0)
+    assert len(request.others) == 1
+    move(session, 2, 0, -1)
+    assert session.order == (1, 0), "nobody stands further to the left"
+
+
+def test_a_picture_to_start_from_decides_the_size() -> None:
+    ground = Photo(Image.new("RGB", (300, 200)), "data:,")
+    session = Session(photos=[photo()], ground=ground, mask=Image.new("L", (300, 200), 255))
+    request = build_request(session, form(ground_mode="start"), PROFILE).resolved(PROFILE)
+    assert request.start_picture is ground.image
+    assert request.mask is session.mask
+    assert request.width > request.height
+    assert request.strength == 0.6
+
+
+def test_a_control_follows_its_own_picture_or_that_of_the_pose() -> None:
+    own, pose = photo(), photo()
+    session = Session(photos=[photo()], pose=pose, followed={"canny": own})
+    wish = form(canny_on=True, canny_strength=0.5, canny_map=True, depth_on=True, pose_mode="picture")
+    canny, depth = build_request(session, wish, PROFILE).resolved(PROFILE).controls
+    assert (canny.kind, canny.strength, canny.picture, canny.is_map) == ("canny", 0.5, own.image, True)
+    assert (depth.kind, depth.picture) == ("depth", pose.image)
+
+
+def test_loras_speed_and_the_best_of_several_are_handed_over() -> None:
+    session = Session(photos=[photo()], loras=[ChosenLora("owner/style", "owner/style", 0.4)])
+    request = build_request(session, form(speed="turbo", count=2, best_of=6), PROFILE)
+    assert [(one.path, one.weight) for one in request.loras] == [("owner/style", 0.4)]
+    assert (request.mode, request.count, request.best_of) == ("few-steps", 2, 6)
+    assert build_request(session, form(count=4, best_of=4), PROFILE).best_of is None
+
+
+@pytest.mark.parametrize("mode", [*SPEEDS, *ways_of(PROFILE)])
+def test_a_speed_moves_the_sliders_to_what_the_engine_does(mode: str) -> None:
+    settled = GenerationRequest(photos=(photo().image,), mode=mode).resolved(PROFILE)
+    values = speed_values(mode, PROFILE)
+    assert values["steps"] == settled.steps
+    assert (values["guidance"], values["guidance_end"]) == (settled.guidance, settled.guidance_end)
+    assert (values["scheduler"], values["end"]) == (settled.scheduler, settled.identity_end)
+
+
+@pytest.mark.parametrize("preset", STRENGTHS)
+def test_a_preset_moves_the_sliders_to_what_the_engine_does(preset: str) -> None:
+    settled = GenerationRequest(photos=(photo().image,), strengths=preset).resolved(PROFILE)
+    values = strength_values(preset)
+    assert set(values) == set(STRENGTH_SLIDERS)
+    assert (values["detail"], values["shape"]) == (settled.adapter_scale, settled.identity_net_scale)
+    assert (values["rescale"], values["noise"]) == (settled.guidance_rescale, settled.face_noise)
+    assert (values["adapter_start"], values["end"]) == (settled.adapter_start, settled.identity_end)
+
+
 @pytest.mark.parametrize(
     ("session", "changes", "kind", "field"),
     [
@@ -94,6 +170,20 @@ def test_a_kept_pose_follows_the_size() -> None:
         (Session(photos=[photo()], pose=photo(0)), {"pose_mode": "picture"}, NoFaceFound, "pose"),
         (Session(photos=[photo()]), {"start": 0.6, "end": 0.4}, RequestError, "identity_start"),
         (Session(photos=[photo()]), {"size": "9 x 9"}, RequestError, "width"),
+        (Session(photos=[photo()]), {"adapter_start": 0.6, "adapter_end": 0.6}, RequestError, "adapter_start"),
+        (Session(photos=[photo()]), {"people": 2}, RequestError, "others"),
+        (Session(photos=[photo()], others=[Companion([photo(0)])]), {"people": 2}, NoFaceFound, "others"),
+        (Session(photos=[photo()]), {"people": 9}, RequestError, "others"),
+        (Session(photos=[photo()]), {"ground_mode": "into"}, RequestError, "into"),
+        (Session(photos=[photo()], ground=photo(0)), {"ground_mode": "into"}, NoFaceFound, "into"),
+        (Session(photos=[photo()]), {"ground_mode": "start"}, RequestError, "start_picture"),
+        (Session(photos=[photo()]), {"canny_on": True}, RequestError, "controls"),
+        (
+            Session(photos=[photo()], followed={"canny": photo()}),
+            {"canny_on": True, "canny_end": 0.0},
+            RequestError,
+            "controls",
+        ),
         (Session(photos=[photo()]), {"pose_mode": "view", "view": {"view": "behind"}}, RequestError, "view"),
     ],
 )

@@ -11,8 +11,10 @@ from PIL import Image
 from errors import NoFaceFound
 from face.face import Face
 from face.keypoints import view_keypoints
+from generation.best import Candidate
+from generation.colours import Colours
 from ui import stage
-from ui.session import Photo, Result, Session
+from ui.session import Companion, Photo, Result, Session
 from ui.who import coach_html, pose_coach_html
 from ui.wording import progress_line, seconds
 
@@ -63,9 +65,47 @@ def test_done_shows_picture_numbers_and_strip() -> None:
 
 
 def test_comparing_lays_the_photo_over_the_result() -> None:
-    session = Session(results=[result()], comparing=True)
+    session = Session(results=[result()], comparing="photo")
     assert 'class="before" src="data:,r"' in stage.done(session)
     assert 'type="range"' in stage.done(session)
+
+
+def test_small_faces_before_and_after_are_laid_over_each_other() -> None:
+    shown = result(before=Path("/files/results/abc/before.png"), before_identity=0.2)
+    session = Session(results=[shown], comparing="before")
+    assert 'class="before" src="gradio_api/file=/files/results/abc/before.png"' in stage.done(session)
+    assert "before 0.20" in re.sub("<[^>]+>", "", stage.facts(session))
+
+
+def test_each_person_has_a_score_and_a_swap_is_an_alarm() -> None:
+    shown = stage.facts(Session(results=[result(people=((1, 0.6), (0, None)), swapped=True)]))
+    words = re.sub("<[^>]+>", "", shown)
+    assert "person 2 strong 0.60" in words
+    assert "person 1 not measurable" in words
+    assert words.index("person 2") < words.index("person 1"), "from left to right"
+    assert "swapped" in words
+    assert 'data-act="again"' in shown
+
+
+def test_what_was_followed_what_was_left_out_and_the_colours_are_shown() -> None:
+    candidates = (Candidate(3, 0.5, 0.1, kept=True), Candidate(4, None, None, kept=False))
+    shown = stage.facts(
+        Session(results=[result(followed=(("canny", "data:,e"),), candidates=candidates, colours=Colours(1.4, 1.1))])
+    )
+    assert 'src="data:,e"' in shown
+    words = re.sub("<[^>]+>", "", shown)
+    assert "Chosen of 2" in words
+    assert "seed 3 0.50 kept" in words
+    assert "seed 4 no face" in words
+    assert "1.40× saturation" in words
+
+
+@pytest.mark.parametrize(
+    ("field", "name"), [("others", "photo A of person 2"), ("into", "picture to work on"), ("photos", "photo A")]
+)
+def test_a_failure_shows_the_photos_it_is_about(field: str, name: str) -> None:
+    session = Session(photos=[photo(1)], others=[Companion([photo(0)])], ground=photo(0))
+    assert f"{name}: " in stage.failed(NoFaceFound("Nobody.", field=field), session)
 
 
 def test_a_low_likeness_comes_with_a_reason_and_a_button() -> None:
@@ -75,21 +115,21 @@ def test_a_low_likeness_comes_with_a_reason_and_a_button() -> None:
 
 def test_a_failure_says_what_to_do_and_shows_what_was_seen() -> None:
     error = NoFaceFound("No face was found in the photo.", field="photos", cure="Take another one.")
-    shown = stage.failed(error, [photo(0), photo(2)], None)
+    shown = stage.failed(error, Session(photos=[photo(0), photo(2)]))
     assert "No face was found" in shown and "Take another one." in shown
     assert "no face seen" in shown and "2 faces seen" in shown
     assert "are kept" in shown
 
 
 def test_an_unforeseen_failure_shows_nothing_of_its_insides() -> None:
-    assert "secret" not in stage.failed(ValueError("secret"), [], None)
+    assert "secret" not in stage.failed(ValueError("secret"), Session())
 
 
 @pytest.mark.parametrize(
     "shown",
     [
         stage.facts(Session(results=[result(notes=(NASTY,))])),
-        stage.failed(NoFaceFound(NASTY, cure=NASTY), [], None),
+        stage.failed(NoFaceFound(NASTY, cure=NASTY), Session()),
     ],
 )
 def test_words_stay_words(shown: str) -> None:
@@ -100,10 +140,12 @@ def test_words_stay_words(shown: str) -> None:
 def test_each_face_of_a_group_is_a_button() -> None:
     group = photo(3)
     group.choice = 1
-    shown = coach_html(Session(photos=[photo(1), group]), loading=False)
+    shown = coach_html([photo(1), group], (), loading=False)
     assert shown.count('data-act="face"') == 3
     assert re.findall(r'aria-pressed="(\w+)"', shown) == ["false", "true", "false"]
     assert 'aria-label="Face 2 of 3 in photo B"' in shown
+    assert 'data-photo="0-1"' in shown
+    assert 'data-photo="2-0"' in coach_html([group], (), loading=False, person=2)
     assert 'data-photo="pose"' in pose_coach_html(Session(pose=group))
 
 
