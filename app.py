@@ -48,6 +48,11 @@ def read_settings(arguments: list[str]) -> Settings:
     parser.add_argument("--device", help="auto, cpu, cuda, cuda:1 or mps; with OpenVINO CPU, GPU, NPU or AUTO")
     parser.add_argument("--backend", help="torch or openvino")
     parser.add_argument("--precision", help="of OpenVINO's weights: auto, fp16, int8, hybrid, int4 or fp32")
+    parser.add_argument("--base", metavar="CHECKPOINT", help="SDXL checkpoint: file.safetensors or owner/repository")
+    parser.add_argument("--vae", metavar="DECODER", help="own, or owner/repository")
+    parser.add_argument(
+        "--choose-base", action="store_true", default=None, help="let the page load other bases, for all its visitors"
+    )
     parser.add_argument("--styles", metavar="FILE", help="JSON file with styles of your own")
     chosen = vars(parser.parse_args(arguments))
     if "SPACE_ID" in os.environ and "INSTANTID_HOST" not in os.environ and chosen["host"] is None:
@@ -62,13 +67,15 @@ def build(settings: Settings, files: Path) -> tuple[gr.Blocks, EngineRoom]:
 
     from generation.background import EngineRoom
     from generation.loading import pick_profile
+    from ui.base import Bases
     from ui.runs_on import ways_of
     from ui.studio import build_page
 
     styles = STYLES if settings.styles is None else load_styles(settings.styles)
     profile = pick_profile(settings.profile)
     room = EngineRoom(*ways_of(profile, settings))
-    return build_page(room, profile, files, styles), room
+    bases = Bases(room, profile, settings) if settings.choose_base else None
+    return build_page(room, profile, files, styles, bases), room
 
 
 def require_free(host: str, port: int) -> None:

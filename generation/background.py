@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,13 @@ if TYPE_CHECKING:
     from generation.engine import Engine
     from weights.store import Progress
 
-    Load = Callable[[Progress], Engine]
-
 log = logging.getLogger(__name__)
+
+PATIENCE = 0.2
+"""Seconds between two looks whether pictures are still made."""
+
+
+Load = Callable[["Progress"], "Engine"]
 
 
 class EngineRoom:
@@ -36,6 +41,9 @@ class EngineRoom:
         self.download: tuple[str, int, int | None] | None = None
         self.engine: Engine | None = None
         self.error: InstantIDError | None = None
+        self.changing = False
+        self.refused: InstantIDError | None = None
+        """Why the last change of weights was not made."""
 
     @property
     def state(self) -> str:
@@ -72,6 +80,50 @@ class EngineRoom:
             self._load, self.way = self.ways[way], way
             self._started, self.engine = False, None
         self.start()
+
+    def change(self, prepare: Callable[[Progress], Load], *, wait: bool = False) -> None:
+        """Other weights in the place of these, for everybody: brought first, loaded when the pictures under way are
+        done. What was loaded stays, or comes back, when that fails; `refused` says why.
+
+        Args:
+            prepare: brings and checks the other weights; returns what loads them.
+
+        Raises WeightsError while weights are loaded or changed already.
+        """
+        with self._lock:
+            if self.changing or self.state == "loading":
+                raise WeightsError("Weights are being loaded already.", field="base", cure="Try again when they are.")
+            self.changing, self.refused = True, None
+        if wait:
+            self._change(prepare)
+        else:
+            threading.Thread(target=self._change, args=(prepare,), name="other weights", daemon=True).start()
+
+    def _change(self, prepare: Callable[[Progress], Load]) -> None:
+        before, ways = self._load, self.ways
+        try:
+            self._load = prepare(self._downloading)
+            self.ways = {self.way: self._load}
+            while self.engine is not None and self.engine.waiting:
+                time.sleep(PATIENCE)
+            self._reload()
+            if self.error is not None:
+                self.refused, self._load, self.ways = self.error, before, ways
+                self._reload()
+        except InstantIDError as error:
+            self.refused = error
+        except Exception:
+            log.exception("Other weights could not be prepared.")
+            self.refused = WeightsError("These weights could not be read.", field="base", cure="Choose others.")
+        finally:
+            self.download = None
+            self.changing = False
+
+    def _reload(self) -> None:
+        """The old engine goes first: memory may not hold two."""
+        with self._lock:
+            self.engine, self._started = None, False
+        self.start(wait=True)
 
     def settled(self, seconds: float) -> bool:
         """Waits at most so long; whether loading has come to an end, good or bad."""

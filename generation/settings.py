@@ -39,6 +39,7 @@ class Settings:
         streams: inferences beside each other on OpenVINO's CPU.
         exports: folder of a profile's exports; None for `openvino/PROFILE` among the downloaded weights.
         base: `.safetensors` file or `owner/repository` of an SDXL checkpoint in the place of the profile's base.
+        choose_base: whether visitors of the page may load another base, for everybody; for a machine of one's own.
         vae: "own" for the decoder of that base, `owner/repository` for another; None for the profile's.
         styles: JSON file with further style presets.
     """
@@ -58,6 +59,7 @@ class Settings:
     exports: Path | None = None
     base: str | None = None
     vae: str | None = None
+    choose_base: bool = False
     styles: Path | None = None
 
     @classmethod
@@ -152,5 +154,6 @@ _READERS = {
     "exports": _path,
     "base": _text,
     "vae": _text,
+    "choose_base": _switch,
     "styles": _path,
 }

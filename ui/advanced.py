@@ -22,6 +22,7 @@ from ui.theme import script
 
 if TYPE_CHECKING:
     from generation.background import EngineRoom
+    from ui.base import Bases
     from weights.registry import Profile
 
 Parts = dict[str, Any]
@@ -29,8 +30,8 @@ NARROW = 150
 """Least width in px of a control that may stand beside another."""
 
 
-def advanced(parts: Parts, profile: Profile, room: EngineRoom) -> None:
-    """Adds the folds to the page and their controls to `parts`."""
+def advanced(parts: Parts, profile: Profile, room: EngineRoom, bases: Bases | None) -> None:
+    """Adds the folds to the page and their controls to `parts`; that of the base where it may be changed."""
     with gr.Column(elem_id="advanced", elem_classes="card"):
         _more(parts, profile, room)
         _detail(parts)
@@ -38,6 +39,8 @@ def advanced(parts: Parts, profile: Profile, room: EngineRoom) -> None:
         _ground(parts)
         _followed(parts, profile)
         _loras(parts)
+        if bases is not None:
+            _base(parts)
 
 
 def _fold(title: str, name: str) -> gr.Accordion:
@@ -219,6 +222,26 @@ def _followed(parts: Parts, profile: Profile) -> None:
                 parts[f"{kind}_map"] = gr.Checkbox(
                     False, label=f"The picture shows the {name} already", elem_id=f"{kind}-map"
                 )
+
+
+def _base(parts: Parts) -> None:
+    with _fold("Base model", "base"):
+        _note(say.BASE_NOTE)
+        parts["base_name"] = gr.Textbox(
+            label="Checkpoint",
+            info="owner/repository, or the path of a .safetensors file on the server. Empty: the one it began with.",
+            elem_id="base-name",
+        )
+        parts["base_vae"] = gr.Dropdown(
+            list(say.VAE_LABELS),
+            value="",
+            label="Decoder (VAE)",
+            info="Or owner/repository of another one.",
+            allow_custom_value=True,
+            elem_id="base-vae",
+        )
+        parts["base_load"] = gr.Button("Load for everybody", size="sm", elem_id="base-load")
+        parts["base_told"] = gr.HTML("", elem_id="base-told", apply_default_css=False, label="What came of it")
 
 
 def _loras(parts: Parts) -> None:

@@ -18,7 +18,8 @@ STATES = {"loading": "loading …", "failed": "not loaded"}
 
 def header_html(room: EngineRoom, profile: Profile) -> str:
     """The chip opens to what the weights are, and with drawn people how to get the photographic ones."""
-    if room.engine is not None:
+    profile = getattr(room.engine, "profile", profile)
+    if room.engine is not None and room.download is None:
         where = DEVICES.get(room.engine.device, room.engine.device)
     elif room.download is not None:
         where = download_line(*room.download)

@@ -14,6 +14,7 @@ from style_presets import STYLES, Style
 from ui import wording as say
 from ui.accelerator import accelerated
 from ui.advanced import advanced
+from ui.base import Bases
 from ui.examples import examples
 from ui.form import MOST_STRENGTH
 from ui.header import header_html
@@ -34,7 +35,13 @@ SWEPT = (300, KEPT_SECONDS)
 are deleted by the page as soon as they are read."""
 
 
-def build_page(room: EngineRoom, profile: Profile, files: Path, styles: Mapping[str, Style] = STYLES) -> gr.Blocks:
+def build_page(
+    room: EngineRoom,
+    profile: Profile,
+    files: Path,
+    styles: Mapping[str, Style] = STYLES,
+    bases: Bases | None = None,
+) -> gr.Blocks:
     """The page, ready to launch.
 
     Args:
@@ -42,6 +49,7 @@ def build_page(room: EngineRoom, profile: Profile, files: Path, styles: Mapping[
         profile: of the weights in that room; sizes and defaults come from it.
         files: folder that gradio serves (GRADIO_TEMP_DIR); results are written under it.
         styles: the presets on offer, by name.
+        bases: changes the base model; None where visitors may not.
     """
     folder = ResultFolder(files)
     loras = ResultFolder(files, "loras")
@@ -58,7 +66,7 @@ def build_page(room: EngineRoom, profile: Profile, files: Path, styles: Mapping[
                 _pose(parts)
                 _what(parts, styles)
                 _likeness(parts, profile)
-                advanced(parts, profile, room)
+                advanced(parts, profile, room, bases)
                 with gr.Row(elem_id="go"):
                     parts["make"] = gr.Button("Make pictures", variant="primary", elem_id="make")
             with gr.Column(elem_id="show", min_width=0):
@@ -66,7 +74,7 @@ def build_page(room: EngineRoom, profile: Profile, files: Path, styles: Mapping[
         gr.HTML(f'<p class="privacy">{say.PRIVACY}</p>', elem_id="foot", apply_default_css=False)
         parts["timer"] = gr.Timer(1.0, active=True)
         parts["ticket"] = gr.Textbox(visible=False)
-        Wiring(page, parts, making, inbox, shown, loras.root).connect()
+        Wiring(page, parts, making, inbox, shown, loras.root, bases).connect()
         connect_choice(parts, room, profile)
     page.queue(max_size=WAITING_ROOM, default_concurrency_limit=4, api_open=False)
     return page

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from ui.base import Bases, base_html, connect_base
 from ui.events import GPU, QUICK, Parts, Shown, nothing
 from ui.examples import Example
 from ui.form import FIELDS, read_size
@@ -36,6 +37,7 @@ class Wiring:
         inbox: Inbox,
         examples: Sequence[Example],
         loras: Path,
+        bases: Bases | None,
     ) -> None:
         self._page = page
         self._parts = Parts(parts)
@@ -43,12 +45,15 @@ class Wiring:
         self._inbox = inbox
         self._examples = examples
         self._loras = loras
+        self._bases = bases
 
     def connect(self) -> None:
         parts, session = self._parts, self._parts["session"]
         inputs = Inputs(parts, self._making.room, self._inbox)
         inputs.connect()
         connect_folds(parts, self._making.profile, inputs, self._inbox, self._loras)
+        if self._bases is not None:
+            connect_base(parts, self._bases)
         results = Results(parts, self._making, self._inbox, self._examples, inputs)
         results.connect(self.run_after)
         self.run_after(parts["make"].click(nothing, None, None, js=SCROLL_UP, **QUICK))
@@ -60,7 +65,7 @@ class Wiring:
         def tick(session: Session, people: int, ground: str) -> Shown:
             return self._tick(session, inputs, people, ground)
 
-        watched = parts.named(("header", "timer", *COACHES))
+        watched = parts.named(("header", "timer", *COACHES, *(("base_told",) if self._bases else ())))
         for event in (self._page.load, parts["timer"].tick):
             event(parts.keyed(tick), inputs.asked, watched, **QUICK)
         self._inputs = inputs
@@ -82,7 +87,9 @@ class Wiring:
         """Once a second until the weights are there: the header, and the photos that wait to be looked at."""
         room = self._making.room
         shown: Shown = {"header": header_html(room, self._making.profile)}
-        if room.state != "loading":
+        if self._bases is not None:
+            shown["base_told"] = base_html(self._bases)
+        if room.state != "loading" and not room.changing:
             shown["timer"] = gr.update(active=False)
         if room.state == "ready" and any(photo.faces is None for photo in all_photos(session)):
             shown |= inputs.look(session, people, ground)

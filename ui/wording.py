@@ -72,6 +72,10 @@ LORA_NOTE = (
     "It has to be made for the same kind of weights."
 )
 EXAMPLE_WITH_OWN = "Your own photos are kept: the example's wish is made with them."
+BASE_NOTE = "Any checkpoint that was made from SDXL. It is loaded for everybody who uses this page, and takes a while."
+BASE_BUSY = "The weights are being exchanged. The header says how far it is."
+BASE_LOADED = "Loaded: {}."
+VAE_LABELS: tuple[tuple[str, str], ...] = (("The one that suits half precision", ""), ("The checkpoint's own", "own"))
 MISSING = "Still to be added: {}."
 NEEDED = {
     "start_picture": "the picture to start from",
