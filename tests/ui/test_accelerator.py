@@ -12,7 +12,8 @@ from ui.accelerator import LONGEST_BOOKING, lent, seconds_needed
 
 
 def prepared(**wish) -> SimpleNamespace:
-    return SimpleNamespace(request=SimpleNamespace(**{"width": 1024, "height": 1024, "steps": 30, "count": 1, **wish}))
+    usual = {"width": 1024, "height": 1024, "steps": 30, "count": 1, "best_of": None, "refine": "never", "others": ()}
+    return SimpleNamespace(request=SimpleNamespace(**{**usual, "compare_colours": False, **wish}))
 
 
 def through_a_pipe(generate):
@@ -35,6 +36,9 @@ def room_of(generate) -> SimpleNamespace:
 def test_more_work_books_more_time_up_to_a_limit() -> None:
     assert seconds_needed(prepared()) < seconds_needed(prepared(steps=60)) < seconds_needed(prepared(steps=60, count=2))
     assert seconds_needed(prepared(width=512, height=512)) < seconds_needed(prepared())
+    assert seconds_needed(prepared(best_of=3)) == seconds_needed(prepared(count=3)) > seconds_needed(prepared(count=2))
+    assert seconds_needed(prepared(compare_colours=True)) == seconds_needed(prepared(count=2))
+    assert seconds_needed(prepared(refine="auto")) < seconds_needed(prepared(refine="auto", others=(1,)))
     assert seconds_needed(prepared(steps=100, count=8)) == LONGEST_BOOKING
 
 
