@@ -1,14 +1,16 @@
-"""The app: settings, page, weights in the background. `python app.py --help` lists the options."""
+"""The app: settings, page, HTTP service, weights in the background. `python app.py --help` lists the options."""
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import logging
 import os
 import signal
 import socket
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -22,6 +24,7 @@ from style_presets import STYLES, load_styles
 if TYPE_CHECKING:
     import gradio as gr
 
+    from api.service import Service
     from generation.background import EngineRoom
 
 PRODUCT = "InstantID studio"
@@ -42,6 +45,7 @@ def read_settings(arguments: list[str]) -> Settings:
     parser.add_argument("--host", help="address to listen on; 0.0.0.0 for every network")
     parser.add_argument("--port", type=int)
     parser.add_argument("--share", action="store_true", default=None, help="open a public link through gradio")
+    parser.add_argument("--mcp", action="store_true", default=None, help="offer language models a tool over MCP")
     parser.add_argument("--auth", metavar="USER:PASSWORD", help="ask for a user and a password; several with commas")
     parser.add_argument("--models-dir", metavar="FOLDER", help="where downloaded weights lie")
     parser.add_argument("--offline", action="store_true", default=None, help="never reach for the network")
@@ -60,13 +64,27 @@ def read_settings(arguments: list[str]) -> Settings:
     return Settings.from_environment(**chosen)
 
 
-def build(settings: Settings, files: Path) -> tuple[gr.Blocks, EngineRoom]:
-    """The page and the room whose weights it waits for. `files` is a folder that gradio serves."""
+def require_mcp() -> None:
+    """Raises RequestError when the package that speaks MCP is not installed."""
+    if importlib.util.find_spec("mcp") is None:
+        raise RequestError(
+            "The package mcp is not installed.",
+            field="mcp",
+            cure="Run: pip install -r requirements-serve.txt -c constraints.txt",
+        )
+
+
+def build(settings: Settings, files: Path) -> tuple[gr.Blocks, EngineRoom, Service]:
+    """The page, the room whose weights it waits for, and the HTTP service. `files` is a folder that gradio serves."""
     if on_zero_gpu():
         import spaces  # noqa: F401  it patches torch and has to come before it
 
+    from api.assembly import open_service
+    from api.settings import ServiceSettings
+    from api.tool import generate_tool
     from generation.background import EngineRoom
     from generation.loading import pick_profile
+    from ui.accelerator import accelerated
     from ui.base import Bases
     from ui.runs_on import ways_of
     from ui.studio import build_page
@@ -75,7 +93,13 @@ def build(settings: Settings, files: Path) -> tuple[gr.Blocks, EngineRoom]:
     profile = pick_profile(settings.profile)
     room = EngineRoom(*ways_of(profile, settings))
     bases = Bases(room, profile, settings) if settings.choose_base else None
-    return build_page(room, profile, files, styles, bases), room
+    of_service = ServiceSettings.from_environment()
+    if settings.auth:
+        of_service = replace(of_service, require_key=True)
+    service = open_service(settings, of_service, room, profile, styles=styles, generate=accelerated(room))
+    # callers of the tool give no key: it is there where none is asked for, or where the page asks who they are
+    tools = () if of_service.api_keys and not settings.auth else (generate_tool(service),)
+    return build_page(room, profile, files, styles, bases, tools), room, service
 
 
 def require_free(host: str, port: int) -> None:
@@ -91,8 +115,11 @@ def require_free(host: str, port: int) -> None:
         ) from error
 
 
-def launch(page: gr.Blocks, room: EngineRoom, settings: Settings) -> str:
-    """Serves the page in a thread of its own and returns its address; then the weights are loaded."""
+def launch(page: gr.Blocks, room: EngineRoom, service: Service, settings: Settings) -> str:
+    """Serves page and service in a thread of its own and returns their address; then the weights are loaded."""
+    from starlette.middleware import Middleware
+
+    from api.application import Beside, create_api
     from ui.theme import ICON, STYLE_SHEET, studio_theme
 
     # ZeroGPU takes over what is on the GPU when the page is launched. Elsewhere the page comes first.
@@ -102,6 +129,8 @@ def launch(page: gr.Blocks, room: EngineRoom, settings: Settings) -> str:
         server_name=settings.host,
         server_port=settings.port,
         share=settings.share,
+        app_kwargs={"middleware": [Middleware(Beside, api=create_api(service))]},
+        mcp_server=settings.mcp,
         auth=list(settings.auth) or None,
         theme=studio_theme(),
         css_paths=STYLE_SHEET,
@@ -115,6 +144,7 @@ def launch(page: gr.Blocks, room: EngineRoom, settings: Settings) -> str:
         quiet=True,
     )
     room.start()
+    service.start()
     return address
 
 
@@ -127,11 +157,16 @@ def main(arguments: list[str]) -> int:
     try:
         settings = read_settings(arguments)
         require_free(settings.host, settings.port)
+        if settings.mcp:
+            require_mcp()
         with tempfile.TemporaryDirectory(prefix="instantid-") as files:
             os.environ["GRADIO_TEMP_DIR"] = files
-            page, room = build(settings, Path(files))
-            print(f"{PRODUCT}: {launch(page, room, settings)}", flush=True)
-            page.block_thread()
+            page, room, service = build(settings, Path(files))
+            try:
+                print(f"{PRODUCT}: {launch(page, room, service, settings)}", flush=True)
+                page.block_thread()
+            finally:
+                service.stop()
     except InstantIDError as error:
         print(f"app.py: {error}", file=sys.stderr)
         return 2

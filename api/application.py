@@ -33,6 +33,7 @@ def create_api(service: Service) -> FastAPI:
         version="1",
         docs_url="/api/v1/docs",
         redoc_url=None,
+        redirect_slashes=False,
         openapi_url="/api/v1/openapi.json",
     )
     app.state.service = service

@@ -10,7 +10,7 @@ from PIL import Image
 from pydantic import Field, field_validator
 
 from api.analysis import Analysis
-from api.figures import NEGATIVE, figure_keypoints, figure_prompt
+from api.figures import figure_keypoints, figure_prompt, framing_of
 from api.options import Strict
 from errors import RequestError
 from generation import modes, ranges
@@ -18,6 +18,8 @@ from generation.request import MAX_GUIDANCE, MAX_SCALE, MAX_STEPS, GenerationReq
 from weights.registry import Profile
 
 FACES = "face_image"
+LEAST_SHOWN = 0.5
+"""Share of a figure's height below which a tall picture serves nothing."""
 LONGEST_WORDS = 300
 
 SPEED = {"lcm": {"steps": 20, "guidance": 0.0}}
@@ -71,12 +73,15 @@ class BodyOptions(Strict):
 
 
 def size_of(options: BodyOptions, profile: Profile) -> tuple[int, int]:
-    """Width and height to be made, px: of the profile's presets the one that is highest for its width, where not
-    asked otherwise, on the profile's grid.
+    """Width and height to be made, px, on the profile's grid: as asked for, else of the profile's presets the one that
+    is highest for its width. Where hardly more than a head would fit into that, the profile's usual size.
 
     Raises RequestError.
     """
     _, width, height = max(profile.sizes, key=lambda preset: preset[2] / preset[1])
+    _, shown = figure_keypoints(options.pose, options.height_cm, (width, height), profile.smallest_face)
+    if shown < LEAST_SHOWN:
+        width, height = profile.size
     longest = 2 * max(profile.size)
     wide, _ = ranges.side("width", options.width or width, profile.min_side, longest, profile.size_step)
     high, _ = ranges.side("height", options.height or height, profile.min_side, longest, profile.size_step)
@@ -91,9 +96,11 @@ def figure_request(
     known: what was stated and guessed of the person.
     """
     size = size_of(options, profile)
+    keypoints, shown = figure_keypoints(options.pose, options.height_cm, size, profile.smallest_face)
     prompt, notes = figure_prompt(
         body_type=options.body_type,
         pose=options.pose,
+        shown=shown,
         gender=known.gender,
         age=known.age,
         ethnicity=known.ethnicity,
@@ -102,7 +109,6 @@ def figure_request(
         weight_kg=options.weight_kg,
         clothing=options.clothing,
     )
-    keypoints, shown = figure_keypoints(options.pose, options.height_cm, size, profile.smallest_face)
     told = list(notes)
     if shown < 1:
         told.append(
@@ -113,7 +119,7 @@ def figure_request(
     request = GenerationRequest(
         photos=tuple(photos),
         prompt=prompt,
-        negative_prompt=NEGATIVE,
+        negative_prompt=framing_of(shown).negative,
         keypoints=tuple(map(tuple, np.asarray(keypoints, np.float64).tolist())),
         mode=modes.TURBO,
         steps=speed.get("steps") if options.num_inference_steps is None else options.num_inference_steps,

@@ -84,6 +84,8 @@ def answer(error: InstantIDError, status: int | None = None, headers: Mapping[st
     told = dict(headers or {})
     if status in (429, 503):
         told.setdefault("Retry-After", str(RETRY_SECONDS))
+    if status == 413:
+        told.setdefault("Connection", "close")  # else the rest of the body would still be read, and thrown away
     if status == 401:
         told.setdefault("WWW-Authenticate", "Bearer")
     failure = Failure(code=error.code, message=error.message, field=error.field, cure=error.cure)

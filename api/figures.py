@@ -78,9 +78,30 @@ HEAD_HEIGHT = 230 / 63
 FACE_HEIGHT = 2.9
 CROWN_TO_MIDDLE = 1.83 + 0.4
 
-LOOK = "full-length photo"
-FRAMING = "full body from head to feet in the frame, plain studio background"
-NEGATIVE = "close-up, cropped, head out of frame, feet out of frame, extra limbs, deformed hands, nude, text, watermark"
+
+@dataclass(frozen=True)
+class Framing:
+    """How a picture that shows so much of a figure is called. look, framing: of the prompt; negative: of the other."""
+
+    shown: float
+    look: str
+    framing: str
+    negative: str
+
+
+_FLAWS = "extra limbs, deformed hands, nude, text, watermark"
+FRAMINGS = (
+    Framing(
+        0.95,
+        "full-length photo",
+        "full body from head to feet in the frame, plain studio background",
+        f"close-up, cropped, head out of frame, feet out of frame, {_FLAWS}",
+    ),
+    Framing(0.6, "photo", "seen from head to knees, plain studio background", f"head out of frame, {_FLAWS}"),
+    Framing(0.0, "photo", "", _FLAWS),
+)
+"""From the whole figure to the head alone: words that the picture cannot keep only cost likeness."""
+
 CLOTHING = "plain everyday clothes"
 
 
@@ -128,6 +149,7 @@ def figure_prompt(
     *,
     body_type: str,
     pose: str,
+    shown: float = 1.0,
     gender: str | None = None,
     age: float | None = None,
     ethnicity: str | None = None,
@@ -136,7 +158,11 @@ def figure_prompt(
     weight_kg: float | None = None,
     clothing: str | None = None,
 ) -> tuple[str, tuple[str, ...]]:
-    """The prompt of a whole figure, and notes for whoever asked. What is None is left unsaid."""
+    """The prompt of a figure, and notes for whoever asked. What is None is left unsaid.
+
+    shown: how much of the figure's height the picture shows.
+    """
+    framing = framing_of(shown)
     words, notes = build_words(body_type, height_cm, weight_kg)
     who = " ".join(
         word
@@ -149,8 +175,19 @@ def figure_prompt(
         if word
     )
     skin = f"{skin_tone} skin" if skin_tone else ""
-    parts = (f"{LOOK} of a {who}", skin, *words, POSES[pose].words, f"wearing {clothing or CLOTHING}", FRAMING)
+    parts = (
+        f"{framing.look} of a {who}",
+        skin,
+        *words,
+        POSES[pose].words,
+        f"wearing {clothing or CLOTHING}",
+        framing.framing,
+    )
     return ", ".join(part for part in parts if part), notes
+
+
+def framing_of(shown: float) -> Framing:
+    return next(one for one in FRAMINGS if shown >= one.shown)
 
 
 def figure_keypoints(

@@ -101,6 +101,11 @@ def options_in(fields: Mapping[str, str], kind: type[Model], json_field: str | N
         if twice := sorted(document.keys() & values.keys()):
             raise RequestError("A field was sent twice.", field=twice[0][:80], cure="Send it once.")
         values |= document
+    return validated(kind, values)
+
+
+def validated(kind: type[Model], values: Mapping[str, Any]) -> Model:
+    """Options from values by name. Raises RequestError naming the first that cannot be, without repeating it."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:

@@ -111,13 +111,16 @@ class Service:
             gone: whether the caller has hung up.
             leave: whether the job goes on without its caller.
 
-        Raises NotThere, Cancelled when the caller has hung up.
+        Raises NotThere; Cancelled when the caller has hung up; NotReady when nothing can be made here any more.
         """
         while not job.over:
             if await gone():
                 if not leave:
                     await run_in_threadpool(self.cancel, job.id, job.owner)
                 raise Cancelled("The caller hung up.")
+            if job.state == "queued" and self.worker is not None and self.studio.state == "failed":
+                await run_in_threadpool(self.cancel, job.id, job.owner)
+                self.studio.require()
             await asyncio.sleep(POLL)
             job = await run_in_threadpool(self.job, job.id, job.owner)
         return job

@@ -29,6 +29,7 @@ class Settings:
         profile: name in `weights.registry.PROFILES`, or "auto".
         host, port: where the page is served; the default host is reachable from this machine only.
         share: open a public gradio link.
+        mcp: offer generating as a tool over MCP, beside the page.
         auth: (user, password) pairs; written "user:password,other:password" in the environment.
         models_dir: where downloaded weights lie; None for the store's default.
         offline: never reach for the network; also set by HF_HUB_OFFLINE.
@@ -48,6 +49,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 7860
     share: bool = False
+    mcp: bool = False
     auth: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     models_dir: Path | None = None
     offline: bool = False
@@ -143,6 +145,7 @@ _READERS = {
     "host": _text,
     "port": _port,
     "share": _switch,
+    "mcp": _switch,
     "auth": _auth,
     "models_dir": _path,
     "offline": _switch,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from ui.examples import examples
 from ui.form import MOST_STRENGTH
 from ui.header import header_html
 from ui.inbox import Inbox
-from ui.making import Making
+from ui.making import Making, as_shown
 from ui.pose import view_picker
 from ui.results import KEPT_SECONDS, ResultFolder, forget, keep_swept
 from ui.runs_on import connect_choice
@@ -30,9 +31,13 @@ from ui.wiring import Wiring
 from weights.registry import Profile
 
 WAITING_ROOM = 20
+TOOL_CALLS = 4
+"""Calls of one tool that may wait for their answer at once."""
+
 SWEPT = (300, KEPT_SECONDS)
 """How often gradio looks for old files and how old they may grow, in seconds. It counts results among them; uploads
 are deleted by the page as soon as they are read."""
+
 
 
 def build_page(
@@ -41,6 +46,7 @@ def build_page(
     files: Path,
     styles: Mapping[str, Style] = STYLES,
     bases: Bases | None = None,
+    tools: Sequence[Callable[..., Any]] = (),
 ) -> gr.Blocks:
     """The page, ready to launch.
 
@@ -50,6 +56,7 @@ def build_page(
         files: folder that gradio serves (GRADIO_TEMP_DIR); results are written under it.
         styles: the presets on offer, by name.
         bases: changes the base model; None where visitors may not.
+        tools: functions that gradio's clients and language models may call, each by its own name.
     """
     folder = ResultFolder(files)
     loras = ResultFolder(files, "loras")
@@ -76,8 +83,23 @@ def build_page(
         parts["ticket"] = gr.Textbox(visible=False)
         Wiring(page, parts, making, inbox, shown, loras.root, bases).connect()
         connect_choice(parts, room, profile)
+        for tool in tools:
+            gr.api(_shown(tool), concurrency_limit=TOOL_CALLS)
     page.queue(max_size=WAITING_ROOM, default_concurrency_limit=4, api_open=False)
     return page
+
+
+def _shown(tool: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function, whose errors gradio passes on to its caller."""
+
+    @wraps(tool)
+    def shown(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return tool(*args, **kwargs)
+        except Exception as error:
+            raise as_shown(error) from None
+
+    return shown
 
 
 def _section(number: int, title: str, hint: str) -> None:

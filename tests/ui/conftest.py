@@ -44,7 +44,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
     log = folder / "log.txt"
-    environment = {**os.environ, "TMPDIR": str(folder), "HF_HUB_OFFLINE": "1"}
+    environment = {
+        **os.environ,
+        "TMPDIR": str(folder),
+        "HF_HUB_OFFLINE": "1",
+        "INSTANTID_JOBS": f"sqlite:///{folder}/jobs.db",
+    }
     began = time.monotonic()
     command = ["app.py"] if NETS else ["tests/ui/serve_with_nets.py", str(folder / "nets")]
     with log.open("w") as output:

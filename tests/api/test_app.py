@@ -1,0 +1,119 @@
+"""The app in one process: page and HTTP service on one port, the clients of gradio and of language models; its docs."""
+
+import asyncio
+import base64
+import io
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+PHOTO = ROOT / "assets" / "examples" / "person_1.jpg"
+PATIENCE = 300
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("app")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    log = folder / "log.txt"
+    environment = {
+        **os.environ,
+        "TMPDIR": str(folder),
+        "HF_HUB_OFFLINE": "1",
+        "INSTANTID_JOBS": f"sqlite:///{folder}/jobs.db",
+    }
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "app.py", "--profile", "miniature", "--port", str(port), "--mcp"],
+            cwd=ROOT,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        until = time.monotonic() + PATIENCE
+        while not _ready(address):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < until, log.read_text()
+            time.sleep(0.3)
+        yield address
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(PATIENCE)
+
+
+def _ready(address: str) -> bool:
+    try:
+        return httpx2.get(f"{address}/readyz", timeout=5).status_code == 200
+    except httpx2.HTTPError:
+        return False
+
+
+def test_page_and_service_share_the_port(app: str) -> None:
+    assert "gradio" in httpx2.get(app, timeout=PATIENCE).text
+    assert httpx2.get(f"{app}/healthz").text == "live"
+    assert len(httpx2.get(f"{app}/api/v1/styles").json()) > 20
+    assert "openapi" in httpx2.get(f"{app}/api/v1/openapi.json").json()
+    assert "instantid_requests_total" in httpx2.get(f"{app}/metrics").text
+
+
+def test_a_language_model_finds_and_calls_the_tool(app: str) -> None:
+    from mcp import ClientSession
+    from mcp.client.streamable_http import streamable_http_client
+
+    async def talk() -> tuple[list[str], dict]:
+        async with (
+            streamable_http_client(f"{app}/gradio_api/mcp/") as (reading, writing, _),
+            ClientSession(reading, writing) as session,
+        ):
+            await session.initialize()
+            tools = (await session.list_tools()).tools
+            photo = "data:image/jpeg;base64," + base64.b64encode(PHOTO.read_bytes()).decode()
+            arguments = {"photo": photo, "prompt": "in a garden", "seed": 7}
+            answer = await session.call_tool("generate_picture", arguments)
+            assert not answer.isError, answer
+            refused = await session.call_tool("generate_picture", {**arguments, "photo": "http://127.0.0.1/a.jpg"})
+            assert refused.isError
+            return [tool.name for tool in tools], json.loads(answer.content[0].text)
+
+    names, made = asyncio.run(talk())
+    assert names == ["generate_picture"]
+    assert made["seed"] == 7
+    picture = base64.b64decode(made["image"].partition(",")[2])
+    assert Image.open(io.BytesIO(picture)).format == "PNG"
+
+
+def snippets() -> list[tuple[str, str]]:
+    text = (ROOT / "docs" / "API.md").read_text()
+    found = re.findall(r"(<!-- not run -->\n)?```(bash|python)\n(.*?)```", text, re.DOTALL)
+    return [(kind, code) for skipped, kind, code in found if not skipped]
+
+
+@pytest.mark.parametrize(("kind", "code"), snippets(), ids=[f"{kind}-{n}" for n, (kind, _) in enumerate(snippets())])
+def test_the_snippets_of_the_docs_run(app: str, tmp_path: Path, kind: str, code: str) -> None:
+    (tmp_path / "user_photo.jpg").write_bytes(PHOTO.read_bytes())
+    code = code.replace("http://localhost:8000", app).replace("http://localhost:7860", app)
+    command = ["bash", "-euc", code] if kind == "bash" else [sys.executable, "-c", code]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
+    assert ran.returncode == 0, ran.stderr
+    if kind == "bash":
+        told = json.loads(ran.stdout)
+        assert told.get("success") is True or told.get("state") == "queued", told
+    else:
+        made = list(tmp_path.glob("*.png"))
+        assert made
+        assert Image.open(made[0]).format == "PNG"

@@ -1,0 +1,135 @@
+"""Before the body is read: size, origin, key."""
+
+import os
+import socket
+import tempfile
+from pathlib import Path
+
+import psutil
+import pytest
+
+from api.keys import new_key
+from api.settings import ServiceSettings
+from errors import RequestError
+
+URL = "/api/v1/generate-identity-body"
+MB = 2**20
+
+
+def send_zeros(address: str, megabytes: int, *, chunked: bool) -> tuple[bytes, int]:
+    """Streams zeros until the server answers or hangs up; its answer and the bytes that were taken."""
+    host, _, port = address.removeprefix("http://").partition(":")
+    head = f"POST {URL} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+    head += "Transfer-Encoding: chunked\r\n\r\n" if chunked else f"Content-Length: {megabytes * MB}\r\n\r\n"
+    opening = b'--x\r\nContent-Disposition: form-data; name="face_image"; filename="a.jpg"\r\n\r\n'
+    block = bytes(MB)
+    sent = 0
+    with socket.create_connection((host, int(port)), timeout=30) as line:
+        line.sendall(head.encode())
+        try:
+            for part in [opening, *([block] * megabytes)]:
+                line.sendall(b"%x\r\n%s\r\n" % (len(part), part) if chunked else part)
+                sent += len(part)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        answer = b""
+        try:
+            while more := line.recv(65536):
+                answer += more
+        except ConnectionResetError:
+            pass
+    return answer, sent
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_gigabyte_is_refused_before_it_costs_anything(serve, chunked, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    served = serve(worker=None, max_upload=20 * MB)
+    before = psutil.Process(os.getpid()).memory_info().rss
+    answer, sent = send_zeros(served.address, 1024, chunked=chunked)
+    grown = psutil.Process(os.getpid()).memory_info().rss - before
+    if answer:  # a client that goes on sending may see the line closed before the answer
+        assert b"413" in answer.split(b"\r\n")[0]
+    assert sent < 100 * MB
+    assert grown < 100 * MB
+    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith("jobs.db")] == []
+    assert served.client.get("/healthz").status_code == 200
+    assert served.service.metrics.requests.labels("POST", "other" if not chunked else URL, "413")._value.get() == 1
+
+
+def test_photos_do_not_touch_the_disk_on_their_way_in(serve, photo, tmp_path, monkeypatch) -> None:
+    made = []
+
+    class Watched(tempfile.SpooledTemporaryFile):
+        def rollover(self) -> None:
+            made.append(self)
+            super().rollover()
+
+    monkeypatch.setattr("starlette.formparsers.SpooledTemporaryFile", Watched)
+    answer = serve(worker=None).client.post(URL, files={"face_image": bytes(5 * MB)})
+    assert answer.status_code == 422
+    assert made == []
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        (None, 422),
+        ("{own}", 422),
+        ("https://friend.example", 422),
+        ("https://evil.example", 403),
+        ("null", 403),
+        ("http://127.0.0.1:1", 403),
+        ("https://friend.example.evil.example", 403),
+        ("file://", 403),
+    ],
+)
+def test_pages_of_other_origins_cannot_post(serve, origin, status) -> None:
+    served = serve(worker=None, origins=("https://friend.example",))
+    headers = {} if origin is None else {"Origin": origin.format(own=served.address)}
+    assert served.client.post(URL, headers=headers).status_code in ({422, 415} if status == 422 else {403})
+    assert served.client.delete("/api/v1/jobs/x", headers=headers).status_code == (404 if status == 422 else 403)
+    assert served.client.get("/healthz", headers=headers).status_code == 200
+
+
+def test_keys_are_asked_for_before_the_body_is_read(serve) -> None:
+    key, entry = new_key("alice")
+    settings = ServiceSettings.from_environment({"INSTANTID_API_KEYS": entry})
+    assert key not in entry
+    assert key not in repr(settings)
+    served = serve(worker=None, api_keys=settings.api_keys)
+    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {key}"}, {"X-API-Key": "ünfug"}):
+        answer = served.client.get("/api/v1/styles", headers={k: v.encode("latin-1") for k, v in headers.items()})
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert answer.json()["error"]["code"] == "key_needed"
+    for headers in ({"Authorization": f"Bearer {key}"}, {"X-API-Key": key}):
+        assert served.client.get("/api/v1/styles", headers=headers).status_code == 200
+    assert served.client.get("/healthz").status_code == 200
+    assert served.client.get("/api/v1/docs").status_code == 200
+    assert served.client.get("/api/v1/nothing").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("INSTANTID_API_KEYS", "alice:plain"),
+        ("INSTANTID_QUEUE_LIMIT", "-1"),
+        ("INSTANTID_QUEUE_LIMIT", "many"),
+        ("INSTANTID_DEADLINE", "nan"),
+        ("INSTANTID_DEADLINE", "0"),
+        ("INSTANTID_FALLBACK", "perhaps"),
+    ],
+)
+def test_settings_without_meaning_are_named(name, value) -> None:
+    with pytest.raises(RequestError) as refused:
+        ServiceSettings.from_environment({name: value})
+    assert refused.value.field == name
+
+
+def test_settings_of_the_environment_are_read() -> None:
+    told = ServiceSettings.from_environment(
+        {"INSTANTID_QUEUE_LIMIT": "3", "INSTANTID_DEADLINE": "1.5", "INSTANTID_ORIGINS": "https://a.b/, https://c"}
+    )
+    assert (told.queue_limit, told.deadline, told.origins) == (3, 1.5, ("https://a.b", "https://c"))
+    assert Path(told.jobs_of(8000).removeprefix("sqlite:///")).name == "jobs-8000.db"

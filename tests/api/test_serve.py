@@ -1,0 +1,95 @@
+"""`cli.py serve` as a process: the API alone, keys, a taken port, and an orderly end."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx2
+
+ROOT = Path(__file__).parents[2]
+PHOTO = ROOT / "assets" / "examples" / "person_1.jpg"
+PATIENCE = 300
+
+
+def test_sigterm_under_load_ends_in_order(tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "TMPDIR": str(tmp_path),
+        "INSTANTID_JOBS": f"sqlite:///{tmp_path}/jobs.db",
+        "INSTANTID_GRACE": "1",
+        "HF_HUB_OFFLINE": "1",
+    }
+    log = tmp_path / "log.txt"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "cli.py", "serve", "--profile", "miniature", "--port", "0"],
+            cwd=ROOT,
+            env=environment,
+            stderr=output,
+            stdout=output,
+        )
+    try:
+        address = _address(process, log)
+        states = [_send(address) for _ in range(3)]
+        assert all(state in ("queued", "running") for state in states)
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0, log.read_text()
+        assert time.monotonic() - began < 60
+    finally:
+        process.kill()
+        process.wait()
+    assert {path.name.split("-")[0] for path in tmp_path.iterdir()} <= {"jobs.db", "log.txt"}
+    from api.store import JobStore
+
+    counts = JobStore(f"sqlite:///{tmp_path}/jobs.db").counts()
+    assert counts["running"] == 0
+    assert sum(counts.values()) == 3
+    assert "Traceback" not in log.read_text()
+
+
+def _address(process: subprocess.Popen, log: Path) -> str:
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        assert process.poll() is None, log.read_text()
+        if found := re.search(r"http://127\.0\.0\.1:\d+", log.read_text()):
+            try:
+                if httpx2.get(f"{found[0]}/healthz", timeout=5).status_code == 200:
+                    return found[0]
+            except httpx2.HTTPError:
+                pass
+        time.sleep(0.1)
+    raise AssertionError(log.read_text())
+
+
+def _send(address: str) -> str:
+    answer = httpx2.post(f"{address}/api/v1/generate", files={"photos": PHOTO.read_bytes()}, timeout=PATIENCE)
+    assert answer.status_code == 202, answer.text
+    return answer.json()["state"]
+
+
+def test_a_taken_port_is_told_in_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "cli.py", "serve", "--profile", "miniature", "--port", port]
+        ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
+    assert ran.returncode == 2
+    assert ran.stderr.strip().splitlines()[-1].startswith("error: Nothing can listen")
+
+
+def test_a_key_is_made_and_its_hash_is_accepted() -> None:
+    from api.keys import hashed, owner_of
+    from api.settings import ServiceSettings
+
+    command = [sys.executable, "cli.py", "api-key", "alice"]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    key, entry = re.search(r"(iid_\S+)", ran.stdout)[1], re.search(r"(alice:\w+)", ran.stdout)[1]
+    known = ServiceSettings.from_environment({"INSTANTID_API_KEYS": entry}).api_keys
+    assert owner_of(key, known) == "alice"
+    assert owner_of(key + "x", known) is None
+    assert hashed(key) == entry.partition(":")[2]
