@@ -6,7 +6,6 @@ import base64
 import binascii
 import time
 from collections.abc import Callable
-from typing import Any
 
 from api.keys import ANYBODY
 from api.options import Options, validated
@@ -18,7 +17,7 @@ LONGEST_PHOTO = 20 * 2**20
 """Bytes of the photo."""
 POLL = 0.1
 
-Tool = Callable[..., dict[str, Any]]
+Tool = Callable[..., bytes]
 
 
 def generate_tool(service: Service) -> Tool:
@@ -31,7 +30,7 @@ def generate_tool(service: Service) -> Tool:
         view: str = "",
         negative_prompt: str = "",
         seed: int = -1,
-    ) -> dict[str, Any]:
+    ) -> bytes:
         """Make a new picture of the person in a photo. Use photos of people who agree to it.
 
         Args:
@@ -43,7 +42,7 @@ def generate_tool(service: Service) -> Tool:
             seed: the same seed gives the same picture; -1 draws one.
 
         Returns:
-            The picture as a PNG data URL, its seed, how like the person it is (cosine), and notes.
+            The picture as PNG; its settings and how like the person it is (identity, a cosine) are inside.
         """
         values = {
             "prompt": prompt,
@@ -61,13 +60,7 @@ def generate_tool(service: Service) -> Tool:
         picture = service.store.image(job.id, job.owner, 0)
         if job.result is None or picture is None:
             raise InstantIDError(job.message or "The job was canceled.")
-        made = job.result["images"][0]
-        return {
-            "image": "data:image/png;base64," + base64.b64encode(picture).decode("ascii"),
-            "seed": made["seed"],
-            "identity_score": made["identity_score"],
-            "notes": job.result["notes"],
-        }
+        return picture
 
     return generate_picture
 

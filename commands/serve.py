@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -67,6 +68,9 @@ def serve(
             timeout_keep_alive=75,
         )
     )
+    # uvicorn ends in order at these and then raises them again, which would end the process before its worker has
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, lambda *_: None)
     room.start()
     service.start()
     print(f"InstantID service: http://{settings.host}:{settings.port}/api/v1/docs", file=sys.stderr, flush=True)

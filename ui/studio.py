@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,13 @@ from ui.examples import examples
 from ui.form import MOST_STRENGTH
 from ui.header import header_html
 from ui.inbox import Inbox
-from ui.making import Making, as_shown
+from ui.making import Making
 from ui.pose import view_picker
 from ui.results import KEPT_SECONDS, ResultFolder, forget, keep_swept
 from ui.runs_on import connect_choice
 from ui.session import Session
 from ui.theme import script
+from ui.tools import as_endpoint
 from ui.what import style_picker
 from ui.wiring import Wiring
 from weights.registry import Profile
@@ -46,7 +46,7 @@ def build_page(
     files: Path,
     styles: Mapping[str, Style] = STYLES,
     bases: Bases | None = None,
-    tools: Sequence[Callable[..., Any]] = (),
+    tools: Sequence[Callable[..., bytes]] = (),
 ) -> gr.Blocks:
     """The page, ready to launch.
 
@@ -56,7 +56,7 @@ def build_page(
         files: folder that gradio serves (GRADIO_TEMP_DIR); results are written under it.
         styles: the presets on offer, by name.
         bases: changes the base model; None where visitors may not.
-        tools: functions that gradio's clients and language models may call, each by its own name.
+        tools: functions that make a PNG, which gradio's clients and language models may call by their names.
     """
     folder = ResultFolder(files)
     loras = ResultFolder(files, "loras")
@@ -84,22 +84,9 @@ def build_page(
         Wiring(page, parts, making, inbox, shown, loras.root, bases).connect()
         connect_choice(parts, room, profile)
         for tool in tools:
-            gr.api(_shown(tool), concurrency_limit=TOOL_CALLS)
+            gr.api(as_endpoint(tool, folder), concurrency_limit=TOOL_CALLS)
     page.queue(max_size=WAITING_ROOM, default_concurrency_limit=4, api_open=False)
     return page
-
-
-def _shown(tool: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function, whose errors gradio passes on to its caller."""
-
-    @wraps(tool)
-    def shown(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return tool(*args, **kwargs)
-        except Exception as error:
-            raise as_shown(error) from None
-
-    return shown
 
 
 def _section(number: int, title: str, hint: str) -> None:
