@@ -101,13 +101,14 @@ class Studio:
     def run(self, request: GenerationRequest, cancel: threading.Event) -> Events:
         """Events of a run, the result last. Raises what the engine raises, NotReady."""
         self.require()
-        if self.room.engine is None:
-            plain = self._plain
-            assert plain is not None
+        engine, plain = self.room.engine, self._plain
+        if engine is not None:
+            prepared = engine.prepare(request)
+            yield from (engine.generate if self._generate is None else self._generate)(prepared, cancel)
+        elif plain is not None:
             yield from plain.generate(request, cancel)
-            return
-        prepared = self.room.engine.prepare(request)
-        yield from (self.room.engine.generate if self._generate is None else self._generate)(prepared, cancel)
+        else:
+            raise NotReady("The weights are being exchanged.", cure="Try again in a moment.")
 
     def lost(self, error: BaseException) -> None:
         """Told of an error that nobody foresaw: after one of the accelerator itself nothing works in this process."""
