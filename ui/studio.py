@@ -39,7 +39,6 @@ SWEPT = (300, KEPT_SECONDS)
 are deleted by the page as soon as they are read."""
 
 
-
 def build_page(
     room: EngineRoom,
     profile: Profile,
