@@ -11,12 +11,20 @@ from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionM
 from safetensors.torch import load_file, save_file
 from transformers import CLIPTokenizer
 
-from training.miniature.adapter import AdapterStage, adapter_state, new_identity_net, split_weights
+from training.miniature.adapter import (
+    SHIPPED_GAIN,
+    AdapterStage,
+    adapter_state,
+    new_identity_net,
+    split_weights,
+    strengthened,
+)
 from training.miniature.base import BLOCKS, BaseStage, new_unet
 from training.miniature.codec import Components, assembled, new_autoencoder
 from training.miniature.export import store_half
 from training.miniature.loop import averaged_weights, trained
 from training.miniature.noise import new_scheduler
+from training.miniature.restore import AUTOENCODER
 from training.miniature.text import load_tokenizer, new_text_encoders
 from weights.bundle import write_sums
 
@@ -54,6 +62,7 @@ def save_base(
 
 def save_adapter_parts(folder: Path, *, weights: dict[str, torch.Tensor], unet: UNet2DConditionModel) -> None:
     """Write ``ControlNetModel/`` and ``ip-adapter.safetensors`` of an AdapterStage's weights, in half precision."""
+    weights = strengthened(weights, SHIPPED_GAIN)
     net = new_identity_net(unet)
     prefix = "identity_net."
     net.load_state_dict({k.removeprefix(prefix): v.float() for k, v in weights.items() if k.startswith(prefix)})
@@ -66,12 +75,14 @@ def save_adapter_parts(folder: Path, *, weights: dict[str, torch.Tensor], unet: 
 def write(out: Path, to: Path) -> None:
     """Write the bundle of a run's newest checkpoints (moving averages) to ``to``.
 
-    A stage without a checkpoint gives its untrained weights; a run without face packs of its own leaves ``to/face`` and
-    ``to/face_other`` alone, and so do nets and LoRAs. The list of hashes is renewed for the whole folder.
+    A stage without a checkpoint gives its untrained weights, or what was restored of it; a run without face packs of
+    its own leaves ``to/face`` and ``to/face_other`` alone, and so do nets and LoRAs. The list of hashes is renewed for
+    the whole folder.
     """
     tokenizer = load_tokenizer(out / "prepared" / "tokenizer")
     channels = len(Components.load(out / "components.npz").deviation)
-    halves = {}
+    kept = out / AUTOENCODER
+    halves = load_file(kept) if kept.exists() else {}
     for name in ("decoder", "encoder"):
         if (out / name / "checkpoint").exists():
             halves |= averaged_weights(out / name)

@@ -11,8 +11,10 @@ from diffusers import AutoencoderKL, ControlNetModel, StableDiffusionXLPipeline
 from safetensors.torch import save_file
 
 from ip_adapter.checkpoint import load_adapter_state
+from training.miniature.adapter import SHIPPED_GAIN, strengthened
 from training.miniature.codec import PATCH, Components, patches_of
 
+AUTOENCODER = "autoencoder.safetensors"
 FITTED = 512
 RIDGE = 1e-4
 
@@ -44,12 +46,14 @@ def restore(bundle: Path, pictures: np.ndarray, out: Path) -> None:
     Args:
         bundle: folder with ``base/``, ``ControlNetModel/`` and ``ip-adapter.safetensors``.
         pictures: (n, side, side, 3) uint8 RGB, drawn as the training's were.
-        out: gets ``components.npz``, ``prepared/tokenizer``, ``base.safetensors`` and ``restored.safetensors``.
+        out: gets ``autoencoder.safetensors``, ``components.npz``, ``prepared/tokenizer``, ``base.safetensors`` and
+            ``restored.safetensors``.
     """
     pipeline = StableDiffusionXLPipeline.from_pretrained(bundle / "base").to(torch.float32)
     (out / "prepared").mkdir(parents=True, exist_ok=True)
     shutil.copytree(bundle / "base" / "tokenizer", out / "prepared" / "tokenizer", dirs_exist_ok=True)
     components_of(pipeline.vae, pictures[:FITTED]).save(out / "components.npz")
+    save_file(dict(pipeline.vae.state_dict()), out / AUTOENCODER)
     weights = {
         f"{name}.{key}": value.contiguous()
         for name in ("unet", "text_encoder", "text_encoder_2")
@@ -67,4 +71,5 @@ def restore(bundle: Path, pictures: np.ndarray, out: Path) -> None:
     for key, value in adapter["ip_adapter"].items():
         index, part = key.split(".", 1)
         face[f"unet.{processors[int(index)]}.{part}"] = value.float()
+    face = strengthened(face, 1 / SHIPPED_GAIN)
     save_file({name: value.contiguous() for name, value in face.items()}, out / "restored.safetensors")
