@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from api.service import Service
     from generation.background import EngineRoom
+    from weights.registry import Profile
 
 PRODUCT = "InstantID studio"
 MAX_UPLOAD = "40mb"
@@ -74,6 +75,15 @@ def require_mcp() -> None:
         )
 
 
+def profile_of(settings: Settings) -> Profile:
+    """The profile whose sizes and defaults the page has: that of SDXL for a base of one's own beside drawn people."""
+    from generation.loading import pick_profile
+    from weights.registry import PROFILES
+
+    profile = pick_profile(settings.profile)
+    return PROFILES["sdxl"] if settings.base is not None and not profile.half_precision else profile
+
+
 def build(settings: Settings, files: Path) -> tuple[gr.Blocks, EngineRoom, Service]:
     """The page, the room whose weights it waits for, and the HTTP service. `files` is a folder that gradio serves."""
     if on_zero_gpu():
@@ -83,14 +93,13 @@ def build(settings: Settings, files: Path) -> tuple[gr.Blocks, EngineRoom, Servi
     from api.settings import ServiceSettings
     from api.tool import generate_tool
     from generation.background import EngineRoom
-    from generation.loading import pick_profile
     from ui.accelerator import accelerated
     from ui.base import Bases
     from ui.runs_on import ways_of
     from ui.studio import build_page
 
     styles = STYLES if settings.styles is None else load_styles(settings.styles)
-    profile = pick_profile(settings.profile)
+    profile = profile_of(settings)
     room = EngineRoom(*ways_of(profile, settings))
     bases = Bases(room, profile, settings) if settings.choose_base else None
     of_service = ServiceSettings.from_environment()

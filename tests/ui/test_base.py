@@ -11,6 +11,7 @@ import pytest
 from safetensors.torch import save_file
 from torch import zeros
 
+from app import profile_of
 from errors import RequestError, WeightsError
 from generation.background import EngineRoom
 from generation.settings import Settings
@@ -84,18 +85,31 @@ def test_the_drawn_people_have_one_base(tmp_path: Path) -> None:
 
 def test_the_fold_is_there_only_where_the_deployment_allows_it(tmp_path: Path) -> None:
     """In a process of its own: gradio leaves event loops open when a page is built and never served."""
-    program = (
-        "import sys, json, pathlib, app; from generation.settings import Settings; print(json.dumps([sorted(filter("
-        "None, (block.elem_id for block in app.build(Settings(profile='sdxl', choose_base=allowed),"
-        " pathlib.Path(sys.argv[1]))[0].blocks.values()))) for allowed in (False, True)]))"
-    )
+    program = """
+import json, pathlib, sys
+from generation.background import EngineRoom
+from generation.settings import Settings
+from ui.base import Bases
+from ui.studio import build_page
+from weights.registry import PROFILES
+room, profile = EngineRoom(None), PROFILES["sdxl"]
+for bases in (None, Bases(room, profile, Settings())):
+    page = build_page(room, profile, pathlib.Path(sys.argv[1]), bases=bases)
+    print(json.dumps(sorted(filter(None, (block.elem_id for block in page.blocks.values())))))
+"""
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=180
     )
     assert done.returncode == 0, done.stderr
-    usual, allowed = (set(names) for names in json.loads(done.stdout.splitlines()[-1]))
+    usual, allowed = (set(names) for names in map(json.loads, done.stdout.splitlines()))
     assert allowed - usual == {"base", "base-name", "base-vae", "base-load", "base-told"}
     assert {"pose-on", "canny-on", "depth-on", "way"} <= usual, "the photographic weights have all kinds"
+
+
+def test_a_page_with_a_base_of_its_own_has_the_sizes_of_sdxl() -> None:
+    assert profile_of(Settings(profile="miniature")).name == "miniature"
+    assert profile_of(Settings(profile="miniature", base="owner/model")).name == "sdxl"
+    assert profile_of(Settings(profile="realvisxl", base="owner/model")).name == "realvisxl"
 
 
 def test_two_changes_at_once_are_refused() -> None:

@@ -98,7 +98,7 @@ def test_two_people_side_by_side_and_exchanged(page) -> None:
     page.wait_for_selector("#order .nobody")
 
 
-def test_into_a_photo_only_the_face_changes(page) -> None:
+def test_into_a_photo_only_the_face_changes(page, served: Served) -> None:
     add(page, PERSON)
     unfold(page, "work")
     page.locator("#ground-mode label", has_text="Into a photo").click()
@@ -120,6 +120,8 @@ def test_into_a_photo_only_the_face_changes(page) -> None:
     before = np.int16(Image.open(GROUP).convert("RGB"))
     changed = np.abs(np.int16(picture) - before).max(axis=2) > 0
     assert 0.005 < changed.mean() < 0.5, "the face alone"
+    kept = [path for path in served.files.rglob("*") if path.is_file() and path.read_bytes() == GROUP.read_bytes()]
+    assert kept == [], "the uploaded photo is in memory only"
 
 
 def test_a_painted_mask_keeps_the_rest_of_a_picture_to_start_from(page) -> None:
