@@ -10,7 +10,10 @@ The first convolution over a ControlNet's condition is left as it was in all of 
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping, Sequence
+import io
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +74,8 @@ def quantize(
         files = [Path(one.path) for one in entry.sources]
         if all(file.is_file() for file in files) and made.fresh(folder, name, files, how):
             continue
-        compress_file(exported.check(source, name), folder / name, recipe, samples.get(name, ()), size, ratio)
+        with _quiet():
+            compress_file(exported.check(source, name), folder / name, recipe, samples.get(name, ()), size, ratio)
         made = made.with_entry(name, entry_of(folder, name, entry.sources, how))
         made.write(folder)
         gc.collect()
@@ -156,6 +160,16 @@ def compress_file(
     else:
         model = nncf.compress_weights(model, mode=mode.INT8_ASYM, ignored_scope=left)
     save(model, stem, half=True)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without NNCF's tables and bars on the terminal; the caller tells how far the work is."""
+    import nncf
+
+    nncf.set_log_level(logging.ERROR)
+    with redirect_stdout(io.StringIO()):
+        yield
 
 
 def _dataset(samples: Inputs) -> Any:

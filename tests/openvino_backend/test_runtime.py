@@ -73,6 +73,7 @@ def test_text_encoders_with_any_clip_skip(exported):
     ours.tokenizer, ours.tokenizer_2 = theirs.tokenizer, theirs.tokenizer_2
     for skip in (None, 1):
         texts = {"prompt": ["a portrait", "a portrait with much more to be said about it"], "clip_skip": skip}
+        texts["negative_prompt"] = ["dull", "dull and dark"]
         for mine, wanted in zip(ours.encode_prompt(**texts), theirs.encode_prompt(**texts), strict=True):
             assert tiny_pipeline.relative_error(mine, wanted) < CLOSE
 
