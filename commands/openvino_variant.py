@@ -32,7 +32,7 @@ class Measured:
     """What a variant did.
 
     Attributes:
-        sizes: network -> bytes: in memory for torch, on disk for OpenVINO.
+        sizes: network -> bytes of its weights: in memory for torch, on disk for OpenVINO.
         load_seconds: from nothing to an engine, libraries included.
         seconds, processor_seconds: of each picture, by the clock and on all cores together.
         peak_bytes: highest resident memory of the process.
@@ -108,8 +108,10 @@ def sizes_of(profile: Profile, settings: Settings, engine: Engine) -> dict[str, 
         from generation.compiled import exports_of
         from openvino_backend.manifest import Manifest
 
-        manifest = Manifest.read(exports_of(profile, settings) / settings.precision)
-        return {} if manifest is None else {name: entry.bytes for name, entry in manifest.networks.items()}
+        folder = exports_of(profile, settings) / settings.precision
+        manifest = Manifest.read(folder)
+        assert manifest is not None, "it was loaded before"
+        return {name: (folder / f"{name}.bin").stat().st_size for name in manifest.networks}
     pipeline: Any = engine._pipeline
     networks = {
         "text_encoder": pipeline.text_encoder,
