@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, ControlNetModel, UNet2DConditionModel
@@ -163,7 +163,7 @@ def _skips(unet: UNet2DConditionModel, rows: int, height: int, width: int) -> li
     channels = unet.config["block_out_channels"]
     shapes = [(channels[0], height, width)]
     for level, width_of_level in enumerate(channels):
-        shapes += [(width_of_level, height, width)] * len(unet.down_blocks[level].resnets)
+        shapes += [(width_of_level, height, width)] * len(cast(Any, unet.down_blocks[level]).resnets)
         if level < len(channels) - 1:
             height, width = -(-height // 2), -(-width // 2)
             shapes.append((width_of_level, height, width))

@@ -91,7 +91,7 @@ def load_resampler(sources: Sources) -> Any:
     """The face's resampler, through the loader that the pipeline uses."""
     from diffusers import UNet2DConditionModel
 
-    config = UNet2DConditionModel.load_config(sources.base, subfolder="unet", local_files_only=True)
+    config: Any = UNet2DConditionModel.load_config(sources.base, subfolder="unet", local_files_only=True)
     with torch.device("meta"):
         unet: Any = UNet2DConditionModel.from_config(config)
     state = load_adapter_state(sources.adapter)
@@ -144,9 +144,9 @@ def _of_base(sources: Sources, kind: Any, part: str) -> Any:
 def _text_encoder_of_file(sources: Sources, name: str) -> Any:
     from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionModel
 
+    configs: list[Any] = [UNet2DConditionModel.load_config(sources.base, subfolder=part) for part in ("unet", "vae")]
     with torch.device("meta"):  # placeholders, so that only text encoders are read
-        unet = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(sources.base, subfolder="unet"))
-        vae = AutoencoderKL.from_config(AutoencoderKL.load_config(sources.base, subfolder="vae"))
+        unet, vae = UNet2DConditionModel.from_config(configs[0]), AutoencoderKL.from_config(configs[1])
     pipeline = StableDiffusionXLPipeline.from_single_file(
         str(sources.checkpoint),
         config=str(sources.base),
