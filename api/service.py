@@ -17,7 +17,7 @@ from api.recipes import Recipes
 from api.settings import ServiceSettings
 from api.store import JobStore
 from api.studio import Studio
-from api.worker import Worker
+from api.worker import LEASE, Worker
 from errors import Cancelled, NotThere, RequestError
 
 POLL = 0.1
@@ -28,9 +28,12 @@ class Service:
 
     Args:
         name: of the worker, see `Worker`; None for a process that only takes requests and leaves the work to others.
+        lease: of the worker, see `Worker`.
     """
 
-    def __init__(self, settings: ServiceSettings, store: JobStore, studio: Studio, *, name: str | None) -> None:
+    def __init__(
+        self, settings: ServiceSettings, store: JobStore, studio: Studio, *, name: str | None, lease: float = LEASE
+    ) -> None:
         self.settings = settings
         self.store = store
         self.studio = studio
@@ -38,7 +41,9 @@ class Service:
         self.recipes = Recipes(studio, settings, Gemini(settings) if settings.gemini_key else None)
         self.worker = None
         if name is not None:
-            self.worker = Worker(store, studio, self.recipes, name=name, kept=settings.kept, done=self._count)
+            self.worker = Worker(
+                store, studio, self.recipes, name=name, kept=settings.kept, lease=lease, done=self._count
+            )
 
     def start(self) -> None:
         """Begins to work on what is queued. Raises StoreUnavailable."""

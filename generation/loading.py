@@ -23,6 +23,7 @@ from weights.registry import AUTO, PROFILES, Profile, Weight, choose_profile
 from weights.store import Progress, Store
 
 if TYPE_CHECKING:
+    from face.analyzer import FaceAnalyzer
     from generation.engine import Engine
     from generation.memory import Plan
 
@@ -65,7 +66,7 @@ def load_engine(
     how = plan(chosen, device, free_gib(device), dtype=settings.dtype)
     return Engine(
         _load_pipeline(chosen, parts, how),
-        _load_analyzer(chosen, parts["face_pack"]),
+        _analyzer(chosen, parts["face_pack"]),
         chosen,
         styles=styles,
         sources=Sources(store),
@@ -152,7 +153,15 @@ def _made_with(*more: str) -> dict[str, Any]:
     return {"versions": {name: importlib.metadata.version(name) for name in ("diffusers", "torch", *more)}}
 
 
-def _load_analyzer(profile: Profile, pack: Path) -> Any:
+def load_analyzer(profile: Profile, settings: Settings, *, downloading: Progress | None = None) -> FaceAnalyzer:
+    """The face analyzer of a profile alone, for a process that makes no pictures. As in `load_engine`."""
+    store = Store(settings.models_dir, settings.offline or None)
+    if downloading is not None and not store.status(profile.face_pack.weight).present:
+        store.fetch(profile.face_pack.weight, downloading)
+    return _analyzer(profile, store.path(profile.face_pack))
+
+
+def _analyzer(profile: Profile, pack: Path) -> FaceAnalyzer:
     from face.analyzer import FaceAnalyzer
 
     return FaceAnalyzer(pack, det_size=profile.det_size)

@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 ROOMS = (
     "face", "ip_adapter", "template_adapter", "weights", "openvino_backend", "generation", "training",
-    "outputs", "evaluation", "ui", "api", "commands", "benchmarks",
+    "outputs", "evaluation", "ui", "api", "serving", "commands", "benchmarks",
 )  # fmt: skip
 BEGIN, END = "<!-- file map -->\n", "<!-- /file map -->\n"
 
