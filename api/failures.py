@@ -88,9 +88,6 @@ def answer(error: InstantIDError, status: int | None = None, headers: Mapping[st
         told.setdefault("Connection", "close")  # else the rest of the body would still be read, and thrown away
     if status == 401:
         told.setdefault("WWW-Authenticate", "Bearer")
-    if status == 413:
-        # or the server would go on to read the rest of what was refused
-        told.setdefault("Connection", "close")
     failure = Failure(code=error.code, message=error.message, field=error.field, cure=error.cure)
     return Ascii(FailureAnswer(error=failure).model_dump(), status_code=status, headers=told)
 
