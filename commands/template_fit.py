@@ -22,7 +22,7 @@ from template_adapter.linear import load_map
 from template_adapter.pairs import PER_PERSON, Pairs, number_people
 from template_adapter.photos import embed_folder
 from template_adapter.report import PUBLISHED_THRESHOLD, SIZES, sweep
-from template_adapter.vectors import Array, open_vectors, read_people
+from template_adapter.vectors import Array, open_vectors, read_people, row_lengths
 from weights.registry import PROFILES
 from weights.store import Store
 
@@ -81,25 +81,40 @@ def fit_command(
 def apply_command(
     adapter: Adapter, input: Annotated[Path, typer.Option(help="Templates: .npy, .npz or .parquet.")],
     output: Annotated[Path, typer.Option(help="Mapped templates (.npy).")],
+    overwrite: Annotated[bool, typer.Option(help="Replace a file that is there.")] = False,
 ) -> None:  # fmt: skip
     """Map a file of templates, however large, a part at a time."""
     fitted = load_map(adapter)
-    if output.suffix != ".npy" or not output.parent.is_dir() or output.absolute() == input.absolute():
-        raise RequestError("The output has no place.", field="output", cure="Name another .npy file in a folder.")
+    if output.suffix != ".npy" or not output.parent.is_dir() or output.is_dir():
+        raise RequestError("The output has no place.", field="output", cure="Name a .npy file in a folder.")
     table, _ = open_vectors(input, name="input")
+    if output.exists() and output.samefile(input):
+        raise RequestError("The output is the input.", field="output", cure="Name another file.")
+    if output.exists() and not overwrite:
+        raise RequestError(f"{output} is there already.", field="output", cure="Add --overwrite or another name.")
     rows, width = table.shape
     if width != fitted.matrix.shape[0]:
         raise RequestError(
             f"The vectors have {width} numbers, the adapter reads {fitted.matrix.shape[0]}.", field="input",
             cure=f"Give templates of {fitted.about.source}.",
         )  # fmt: skip
-    mapped = np.lib.format.open_memmap(output, mode="w+", dtype=np.float32, shape=(rows, fitted.matrix.shape[1]))
-    with bar() as told:
-        for start in range(0, rows, 16384):
-            stop = min(start + 16384, rows)
-            mapped[start:stop] = fitted.apply(np.asarray(table.rows(start, stop)))
-            told("mapping", stop, rows)
-    mapped.flush()
+    partial = output.with_name(f"{output.name}.partial")
+    try:
+        mapped = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=(rows, fitted.matrix.shape[1]))
+        with bar() as told:
+            for start in range(0, rows, 16384):
+                stop = min(start + 16384, rows)
+                vectors = np.asarray(table.rows(start, stop))
+                row_lengths(vectors, np.arange(start, stop), name="input")
+                mapped[start:stop] = fitted.apply(vectors)
+                told("mapping", stop, rows)
+        mapped.flush()
+        partial.replace(output)
+    except OSError as error:
+        raise RequestError(f"{output} cannot be written.", field="output", cure="Choose another place.") from error
+    finally:
+        if partial.is_file():
+            partial.unlink()
     print(f"{output}: {rows:,} templates of {fitted.about.source} in the space of {fitted.about.target}")
 
 

@@ -66,8 +66,6 @@ def gather(pairs: Pairs, *, progress: Callable[[int, int], None] | None = None) 
             progress(done, pairs.rows)
     if moments.pairs < 2:
         raise RequestError("There are not two pairs to fit on.", field="source", cure="Give more people.")
-    if not (np.isfinite(moments.xx).all() and np.isfinite(moments.xy).all() and np.isfinite(moments.yy)):
-        raise RequestError("The vectors hold NaN or infinite numbers.", field="source", cure="Leave such rows out.")
     return moments
 
 

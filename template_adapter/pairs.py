@@ -9,8 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from errors import RequestError
-from template_adapter.linear import unit
-from template_adapter.vectors import Vectors
+from template_adapter.vectors import Vectors, row_lengths
 
 PerPerson = Literal["all", "weight", "mean"]
 PER_PERSON: tuple[PerPerson, ...] = get_args(PerPerson)
@@ -67,8 +66,14 @@ class Pairs:
             raise RequestError(
                 "No such way with several vectors.", field="per_person", cure=f"Choose one of: {', '.join(PER_PERSON)}."
             )
-        if not 0 <= self.held_out < 1:
+        if self.per_person != "all" and self.codes is None:
+            raise RequestError(
+                "Nobody said whose the rows are.", field="per_person", cure="Name the people, or take all rows alike."
+            )
+        if not 0 <= self.held_out <= 0.5:
             raise RequestError("held_out is a share of the people.", field="held_out", cure="Give 0 to 0.5.")
+        if self.seed < 0:
+            raise RequestError("The seed is below 0.", field="seed", cure="Give 0 or more.")
 
     @property
     def rows(self) -> int:
@@ -108,23 +113,36 @@ class Pairs:
                 for table in (self.source, self.target)
             )
             heavy = weights[start:stop] if weights is not None else np.ones(stop - start)
-            lengths = np.linalg.norm(y, axis=1)
-            x, y = (unit(x), unit(y)) if self.unit else (x, y)
+            x, y, lengths = self._scaled(x, y, np.arange(start, stop) if here is None else start + here)
             yield stop, Part(x, y, heavy if here is None else heavy[here], lengths)
 
     def sample(self, limit: int) -> tuple[np.ndarray, np.ndarray]:
-        """At most `limit` pairs that take part, evenly spread, as (n, width) each, in the files' own precision."""
+        """At most `limit` pairs that take part, evenly spread, as (n, width) each, in the files' own precision.
+
+        Where the averages of people are the pairs, they are what is given, float64.
+        """
         rows = self._spread(limit)
-        return np.asarray(self.source.pick(rows)), np.asarray(self.target.pick(rows))
+        if self.per_person == "mean" and self.codes is not None:
+            chosen, mine = self._chosen(), np.isin(self.codes, rows)
+            parts = [part for _, part in self._means(self.codes, mine if chosen is None else mine & chosen, PART)]
+            nobody = Part(*(np.empty((0, width)) for width in self.widths), np.empty(0), np.empty(0))
+            parts = [nobody, *parts]
+            return np.concatenate([part.x for part in parts]), np.concatenate([part.y for part in parts])
+        x, y = np.asarray(self.source.pick(rows)), np.asarray(self.target.pick(rows))
+        row_lengths(x, rows, name="source"), row_lengths(y, rows, name="target")
+        return x, y
 
     def sampled_codes(self, limit: int) -> np.ndarray:
         """Whose the rows of `sample` are, (n,)."""
         rows = self._spread(limit)
-        return rows if self.codes is None else self.codes[rows]
+        return rows if self.codes is None or self.per_person == "mean" else self.codes[rows]
 
     def _spread(self, limit: int) -> np.ndarray:
+        """Rows, or people where their averages are the pairs."""
         chosen = self._chosen()
         rows = np.arange(self.rows) if chosen is None else np.flatnonzero(chosen)
+        if self.per_person == "mean" and self.codes is not None:
+            rows = np.unique(self.codes[rows])
         return rows if len(rows) <= limit else rows[np.linspace(0, len(rows) - 1, limit).astype(np.int64)]
 
     def _chosen(self) -> np.ndarray | None:
@@ -158,11 +176,15 @@ class Pairs:
             here = edges[(edges >= start) & (edges < stop)] - start
             counts = np.diff(np.append(here, stop - start))[:, None]
             x, y = (np.asarray(table.pick(rows[start:stop]), np.float64) for table in (self.source, self.target))
-            lengths = np.linalg.norm(y, axis=1, keepdims=True)
-            x, y = (unit(x), unit(y)) if self.unit else (x, y)
-            x, y, lengths = (np.add.reduceat(values, here, axis=0) / counts for values in (x, y, lengths))
+            x, y, lengths = self._scaled(x, y, rows[start:stop])
+            x, y, lengths = (np.add.reduceat(values, here, axis=0) / counts for values in (x, y, lengths[:, None]))
             yield stop, Part(x, y, np.ones(len(here)), lengths[:, 0])
             start = stop
+
+    def _scaled(self, x: np.ndarray, y: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Vectors as the fit takes them, and the lengths of the target's. Raises RequestError for rows of no face."""
+        ours, theirs = row_lengths(x, rows, name="source"), row_lengths(y, rows, name="target")
+        return (x / ours[:, None], y / theirs[:, None], theirs) if self.unit else (x, y, theirs)
 
 
 def number_people(people: np.ndarray | None) -> np.ndarray | None:

@@ -16,6 +16,7 @@ import numpy as np
 from errors import RequestError
 from template_adapter.safe_pickle import load_array
 from template_adapter.template import DIMENSIONS, checked
+from template_adapter.vectors import COLUMNS
 
 MAX_BYTES = 2**20
 CURE = "Give a template as .npy, .npz, pickle, base64 text, a JSON list of numbers, or a photo."
@@ -64,7 +65,7 @@ def _values(data: bytes, field: str, dimensions: int) -> np.ndarray:
     if data.startswith(b"PK"):
         return _npz(data, field)
     text = data.strip()
-    if text.startswith(b"["):
+    if text.startswith((b"[", b"{")):
         return _json(text, field)
     packed = b"".join(text.split())
     if BASE64.fullmatch(packed) and len(packed) >= dimensions:
@@ -91,8 +92,19 @@ def _npz(data: bytes, field: str) -> np.ndarray:
 
 
 def _json(text: bytes, field: str) -> np.ndarray:
+    """A list of numbers, or an object that holds one under a name that vectors go by."""
     try:
-        return np.asarray(json.loads(text), np.float64)
+        told = json.loads(text)
+        if isinstance(told, dict):
+            named = [name for name in COLUMNS if name in told]
+            if len(named) != 1:
+                raise RequestError(
+                    "The JSON object does not hold exactly one template.",
+                    field=field,
+                    cure=f"Name it one of: {', '.join(COLUMNS)}.",
+                )
+            told = told[named[0]]
+        return np.asarray(told, np.float64)
     except (ValueError, TypeError, RecursionError) as error:
         raise RequestError("The text is no list of numbers.", field=field, cure=CURE) from error
 

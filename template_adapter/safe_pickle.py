@@ -3,6 +3,9 @@
 Nothing that the file names is looked up or called: the few names that numpy writes stand for inert classes here, which
 note what they are given, and the array is made from the noted bytes at the end. Formats: numpy's `__reduce__`
 (`_reconstruct`, protocols 0 to 4) and `_frombuffer` (protocol 5), and lists or tuples of plain numbers.
+
+Only the opcodes that these are written with are known. There are no dictionaries and sets among them: tuples that hold
+each other twice grow as two to the power of their depth when one is hashed as a key.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import io
 import math
 import pickle
 import re
+import struct
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,6 +23,21 @@ from errors import RequestError
 
 NUMBERS = re.compile(r"[<>=|]?[fiu][1248]")
 MAX_VALUES = 2**20
+MAX_AXES = 32
+"""numpy's own limit is 64; the product of the sides is formed only below this."""
+
+OPCODES = (
+    pickle.PROTO, pickle.FRAME, pickle.STOP, pickle.MARK, pickle.GLOBAL, pickle.STACK_GLOBAL, pickle.REDUCE,
+    pickle.GET, pickle.BINGET, pickle.LONG_BINGET, pickle.PUT, pickle.BINPUT, pickle.LONG_BINPUT, pickle.MEMOIZE,
+    pickle.NONE, pickle.NEWTRUE, pickle.NEWFALSE, pickle.INT, pickle.BININT, pickle.BININT1, pickle.BININT2,
+    pickle.LONG, pickle.LONG1, pickle.FLOAT, pickle.BINFLOAT, pickle.UNICODE, pickle.BINUNICODE,
+    pickle.SHORT_BINUNICODE, pickle.BINBYTES, pickle.SHORT_BINBYTES, pickle.EMPTY_TUPLE, pickle.TUPLE, pickle.TUPLE1,
+    pickle.TUPLE2, pickle.TUPLE3, pickle.EMPTY_LIST, pickle.LIST, pickle.APPEND, pickle.APPENDS,
+)  # fmt: skip
+KEYED = (
+    pickle.EMPTY_DICT, pickle.DICT, pickle.SETITEM, pickle.SETITEMS, pickle.EMPTY_SET, pickle.ADDITEMS,
+    pickle.FROZENSET,
+)  # fmt: skip
 CURE = "Give a pickle with one numpy array of numbers, or save the array with numpy.save."
 
 
@@ -33,12 +52,19 @@ def load_array(data: bytes, *, field: str = "template") -> np.ndarray:
     except _Foreign as error:
         message = f"The pickle asks for {error}, which is no part of an array of numbers."
         raise RequestError(message, field=field, cure=CURE) from error
+    except _Keyed as error:
+        message = "The pickle holds a dictionary or a set, not an array of numbers."
+        raise RequestError(message, field=field, cure="Save the array that is in it, with numpy.save.") from error
     except Exception as error:  # a broken pickle raises whatever its opcodes run into
         raise RequestError("The pickle is damaged or holds no array of numbers.", field=field, cure=CURE) from error
 
 
 class _Foreign(Exception):
     """A name that has no business in an array; shortened and quoted, because the file chose it."""
+
+
+class _Keyed(Exception):
+    """A dictionary or a set."""
 
 
 class _Dtype:
@@ -109,16 +135,26 @@ class _Reader(pickle._Unpickler):  # type: ignore[name-defined]
         except KeyError:
             raise _Foreign(repr(f"{module}.{name}"[:80])) from None
 
-    def get_extension(self, code: int) -> None:
-        raise _Foreign("an extension code")
-
     def load_build(self) -> None:
         """State goes to what was made here and nowhere else: on a class or a function it would stay behind."""
         if len(self.stack) < 2 or not isinstance(self.stack[-2], _Dtype | _Array):
             raise _Foreign("a state for something that is no array")
         super().load_build()
 
-    dispatch: ClassVar[dict[int, Any]] = {**pickle._Unpickler.dispatch, pickle.BUILD[0]: load_build}  # type: ignore[attr-defined]
+    def load_bytes_of_an_array(self) -> None:
+        """`BYTEARRAY8` would have memory for whatever length the file claims."""
+        (length,) = struct.unpack("<Q", self.read(8))
+        self.append(self.read(length))
+
+    def load_keyed(self) -> None:
+        raise _Keyed
+
+    dispatch: ClassVar[dict[int, Any]] = {
+        **{code[0]: pickle._Unpickler.dispatch[code[0]] for code in OPCODES},  # type: ignore[attr-defined]
+        **dict.fromkeys((code[0] for code in KEYED), load_keyed),
+        pickle.BUILD[0]: load_build,
+        pickle.BYTEARRAY8[0]: load_bytes_of_an_array,
+    }
 
 
 def _array(found: Any) -> np.ndarray:
@@ -126,7 +162,9 @@ def _array(found: Any) -> np.ndarray:
         data, dtype, shape, fortran = found.parts
         if not isinstance(dtype, _Dtype) or not isinstance(data, bytes | bytearray):
             raise _Foreign("an array without numbers")
-        if not isinstance(shape, tuple) or not all(type(side) is int and 0 <= side <= MAX_VALUES for side in shape):
+        if not isinstance(shape, tuple) or len(shape) > MAX_AXES:
+            raise _Foreign("an impossible shape")
+        if not all(type(side) is int and 0 <= side <= MAX_VALUES for side in shape):
             raise _Foreign("an impossible shape")
         if math.prod(shape) > MAX_VALUES:
             raise _Foreign(f"more than {MAX_VALUES:,} numbers")

@@ -14,6 +14,28 @@ COLUMNS = ("embedding", "embeddings", "template", "vector")
 PEOPLE = ("person", "people", "identity", "label")
 
 
+LARGEST = float(np.finfo(np.float32).max)
+
+
+def row_lengths(values: np.ndarray, rows: np.ndarray, *, name: str) -> np.ndarray:
+    """Lengths (n,) float64 of vectors (n, width), which must be of faces.
+
+    rows: (n,) their places in the table, counted from 0. name: of the option that errors are reported under.
+
+    Raises RequestError, naming side and row, for NaN, infinity, what float32 cannot hold, and a row of zeros.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        lengths = np.linalg.norm(np.asarray(values, np.float64), axis=1)
+        wrong = np.flatnonzero(~((lengths > 0) & (lengths <= LARGEST)))
+    if not len(wrong):
+        return lengths
+    row = int(rows[wrong[0]])
+    what = "is zero everywhere: no face was kept in it" if lengths[wrong[0]] == 0 else "holds NaN or infinite numbers"
+    raise RequestError(
+        f"Row {row} of {name}, counted from 0, {what}.", field=name, cure="Leave such rows out of both sides."
+    )
+
+
 class Vectors(Protocol):
     """Rows of numbers that need not fit into memory."""
 
@@ -64,7 +86,7 @@ class Parquet:
             raise RequestError(f"{path.name} is no Parquet file.", field=name, cure=CURE) from error
         names = self._file.schema_arrow.names
         lists = [one for one in COLUMNS if one in names]
-        self._columns = lists[:1] or [one for one in names if one not in PEOPLE]
+        self._columns = lists[:1] or _wide(self._file.schema_arrow, name)
         counts = [self._file.metadata.row_group(i).num_rows for i in range(self._file.metadata.num_row_groups)]
         self._starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         self._name, self._kept = name, (-1, np.empty((0, 0), np.float32))
@@ -90,7 +112,16 @@ class Parquet:
     def people(self) -> np.ndarray | None:
         """The column that says whose each row is, when there is one."""
         named = [one for one in PEOPLE if one in self._file.schema_arrow.names]
-        return self._file.read(columns=named[:1]).column(0).to_numpy() if named else None
+        if not named:
+            return None
+        column = self._file.read(columns=named[:1]).column(0)
+        if column.null_count:
+            raise RequestError(
+                f"The column {named[0]} of {self._name} names nobody in {column.null_count} rows.",
+                field="people",
+                cure="Fill it, or leave those rows out.",
+            )
+        return column.to_numpy()
 
     def _group(self, number: int) -> np.ndarray:
         if self._kept[0] != number:
@@ -119,6 +150,23 @@ class Parquet:
             field=self._name,
             cure=f"Name the column of lists one of: {', '.join(COLUMNS)}.",
         )
+
+
+def _wide(schema: Any, name: str) -> list[str]:
+    """The columns that are a vector's numbers, of a table without a column of lists. Raises RequestError."""
+    from pyarrow import types
+
+    columns = [one for one in schema if one.name not in PEOPLE]
+    whole = [one.name for one in columns if types.is_integer(one.type)]
+    counts = [one.name for one in columns if one.name.lower() in ("id", "index", "__index_level_0__")]
+    odd = whole if 0 < len(whole) < len(columns) else counts
+    if odd:
+        raise RequestError(
+            f"{name} has columns that do not look like numbers of a vector: {', '.join(odd[:3])}.",
+            field=name,
+            cure="Leave them out, or put each vector into one column of lists, embedding.",
+        )
+    return [one.name for one in columns]
 
 
 def open_vectors(path: Path, *, name: str) -> tuple[Vectors, np.ndarray | None]:

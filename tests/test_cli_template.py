@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import pickle
 import sys
 from pathlib import Path
@@ -73,6 +74,51 @@ def test_fit_prints_what_it_found_and_apply_maps_the_file(command, pairs):
     mapped, (_, y) = np.load("mapped.npy"), pairs
     assert np.einsum("ij,ij->i", unit(mapped), unit(y)).mean() > 0.9
     np.testing.assert_allclose(np.linalg.norm(mapped, axis=1), np.linalg.norm(y, axis=1).mean(), rtol=1e-3)
+
+
+APPLY = ("apply", "--adapter", "a.safetensors", "--input", "theirs.npy", "--output")
+
+
+def test_apply_keeps_what_is_there(command, pairs, tmp_path):
+    command(*FIT, "--method", "procrustes")
+    before = Path("theirs.npy").read_bytes()
+    (tmp_path / "sub").mkdir()
+    Path("link.npy").symlink_to("theirs.npy")
+    os.link("theirs.npy", "hard.npy")
+    for same in ("theirs.npy", "sub/../theirs.npy", "link.npy", "hard.npy"):
+        code, _, err = command(*APPLY, same, "--overwrite")
+        assert code == 2 and "output is the input" in err, same
+    assert Path("theirs.npy").read_bytes() == before
+    code, _, err = command(*APPLY, "ours.npy")
+    assert code == 2 and "ours.npy is there already. Add --overwrite" in err
+    code, _, err = command(*APPLY, "ours.npy", "--overwrite")
+    assert code == 0, err
+    assert np.load("ours.npy").shape == (1400, 512)
+
+
+@pytest.mark.parametrize(("value", "words"), [(np.nan, "holds NaN"), (0, "is zero everywhere")])
+def test_apply_names_a_row_without_a_face_and_leaves_no_half_file(command, pairs, tmp_path, value, words):
+    command(*FIT, "--method", "procrustes")
+    rows = np.tile(np.load("theirs.npy"), (12, 1))
+    rows[16_500] = value
+    np.save("rows.npy", rows)
+    before = sorted(tmp_path.iterdir())
+    code, out, err = command("apply", "--adapter", "a.safetensors", "--input", "rows.npy", "--output", "out.npy")
+    assert (code, out) == (2, "") and f"Row 16500 of input, counted from 0, {words}" in err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_apply_needs_a_place(command, pairs, tmp_path):
+    command(*FIT, "--method", "procrustes")
+    (tmp_path / "folder.npy").mkdir()
+    (tmp_path / "taken.npy.partial").mkdir()
+    for output, words in (
+        ("folder.npy", "no place"),
+        ("nowhere/x.npy", "no place"),
+        ("taken.npy", "cannot be written"),
+    ):
+        code, _, err = command(*APPLY, output)
+        assert code == 2 and words in err.strip().splitlines()[-1], output
 
 
 def test_report_writes_tables_and_pictures(command, pairs):
@@ -165,6 +211,7 @@ def test_validation_counts_and_shows(drawing, pairs, tmp_path):
         ((*FIT, "--method", "magic"), "Choose one of: ols, ridge, procrustes"),
         ((*FIT, "--per-person", "some"), "Choose one of: all, weight, mean"),
         ((*FIT, "--held-out", "2"), "held_out"),
+        ((*FIT, "--seed", "-1"), "seed is below 0"),
         (("apply", "--adapter", "none", "--input", "theirs.npy", "--output", "b.npy"), "no adapter"),
         (("reconstruct", "--input", "theirs.npy", "--output", "b.jpg"), "far too large"),
         (("reconstruct", "--input", "evil.pkl", "--output", "b.jpg"), "posix.system"),

@@ -138,7 +138,7 @@ def test_progress_reaches_the_end():
     [
         (lambda x, y: (x[:-1], y), "target"),
         (lambda x, y: (np.where(np.arange(x.size).reshape(x.shape) == 5, np.nan, x), y), "source"),
-        (lambda x, y: (x, np.where(np.arange(y.size).reshape(y.shape) == 5, np.inf, y)), "source"),
+        (lambda x, y: (x, np.where(np.arange(y.size).reshape(y.shape) == 5, np.inf, y)), "target"),
         (lambda x, y: (np.ones_like(x), y), "source"),
         (lambda x, y: (x[:1], y[:1]), "source"),
         (lambda x, y: (x[0], y[0]), "array"),
@@ -150,6 +150,27 @@ def test_impossible_pairs_are_refused(change, field):
     with pytest.raises(RequestError) as told:
         fit(pairs(x, y), **NAMES)
     assert told.value.field == field and told.value.cure
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0])
+@pytest.mark.parametrize("side", ["source", "target"])
+@pytest.mark.parametrize("options", [{}, {"unit": True}, {"codes": np.arange(20_000) // 2, "per_person": "mean"}])
+def test_a_row_without_a_face_is_told_by_side_and_number_before_the_pass_is_over(value, side, options):
+    table = {name: np.ones((20_000, 4), np.float32) for name in ("source", "target")}
+    table[side][77] = value
+    seen = []
+    with pytest.raises(RequestError, match=f"Row 77 of {side}") as told:
+        fit(pairs(*table.values(), **options), **NAMES, progress=lambda done, of: seen.append(done))
+    assert told.value.field == side and seen == []
+
+
+def test_a_row_without_a_face_is_found_among_people_held_out():
+    x, y = data()
+    held = pairs(x, y, held_out=0.3)
+    row = int(np.flatnonzero((x == held.others().sample(1)[0][0]).all(axis=1))[0])
+    y[row] = 0
+    with pytest.raises(RequestError, match=f"Row {row} of target"):
+        fit(held, **NAMES)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from errors import RequestError
+from template_adapter.linear import unit
 from template_adapter.pairs import Pairs, number_people
 from template_adapter.vectors import Array, open_vectors, read_people
 
@@ -55,11 +56,28 @@ def test_averages_of_unit_vectors_keep_the_length_of_the_originals():
     np.testing.assert_allclose(lengths, expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("options", [{"per_person": "some"}, {"held_out": 1.0}, {"codes": CODES[:-1]}])
+def test_the_sample_is_of_averages_where_they_are_the_pairs():
+    pairs = table(per_person="mean", held_out=0.2, unit=True)
+    for side in (pairs, pairs.others()):
+        x, y = side.sample(10**6)
+        np.testing.assert_array_equal(x, rows_of(side))
+        assert len(x) == len(y) == side.people == len(side.sampled_codes(10**6))
+        assert len(side.sample(7)[0]) == len(side.sampled_codes(7)) == 7
+    expected = np.stack([unit(X[code == CODES].astype(np.float64)).mean(axis=0) for code in pairs.sampled_codes(5)])
+    np.testing.assert_allclose(pairs.sample(5)[0], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"per_person": "some"}, {"held_out": 1.0}, {"held_out": 0.6}, {"codes": CODES[:-1]}, {"seed": -1},
+        {"codes": None, "per_person": "mean"},
+    ],
+)  # fmt: skip
 def test_impossible_wishes_are_refused(options):
     with pytest.raises(RequestError) as told:
         table(**options)
-    assert told.value.field in ("per_person", "held_out", "people")
+    assert told.value.field in ("per_person", "held_out", "people", "seed")
 
 
 def test_every_kind_of_file_reads_the_same(tmp_path):
@@ -104,6 +122,26 @@ def test_files_of_another_form_are_refused(tmp_path):
     for name in ("flat.npy", "objects.npy", "two.npz", "ragged.parquet", "words.parquet", "missing.npy"):
         with pytest.raises(RequestError):
             open_vectors(tmp_path / name, name="source")
+
+
+@pytest.mark.parametrize(("kind", "extra"), [(np.float32, "id"), (np.float32, "row"), (np.int8, "id")])
+def test_a_column_that_counts_rows_is_no_number_of_the_vectors(tmp_path, kind, extra):
+    columns = {f"f{i}": X[:, i].astype(kind) for i in range(6)}
+    parquet.write_table(pa.table(columns), tmp_path / "plain.parquet")
+    assert open_vectors(tmp_path / "plain.parquet", name="source")[0].shape == (400, 6)
+    parquet.write_table(pa.table({extra: np.arange(400), **columns}), tmp_path / "counted.parquet")
+    with pytest.raises(RequestError, match=rf"vector: {extra}\.") as told:
+        open_vectors(tmp_path / "counted.parquet", name="source")
+    assert told.value.field == "source"
+
+
+def test_rows_of_nobody_are_told(tmp_path):
+    names = [None if row == 3 else "ada" for row in range(400)]
+    lists = pa.FixedSizeListArray.from_arrays(pa.array(X.ravel()), 6)
+    parquet.write_table(pa.table({"person": names, "embedding": lists}), tmp_path / "x.parquet")
+    with pytest.raises(RequestError, match="nobody in 1 rows") as told:
+        open_vectors(tmp_path / "x.parquet", name="source")
+    assert told.value.field == "people"
 
 
 def test_people_come_from_text_or_numbers(tmp_path):
