@@ -82,6 +82,12 @@ class BrokenPicture(InstantIDError):
     code = "broken_picture"
 
 
+class Diverged(InstantIDError):
+    """A training came to numbers that are none."""
+
+    code = "diverged"
+
+
 class QueueFull(InstantIDError):
     """As many requests wait as may wait; sent again later it can succeed."""
 

@@ -67,10 +67,10 @@ def prepare_data(
     if drawn:
         from training.drawn import write_drawn
         from training.miniature.dataset import load
-        from training.miniature.face_pack import Recogniser
+        from training.miniature.face_pack import ASSETS
 
-        recogniser = Recogniser() if pack is None else Recogniser(pack)
-        console.print(f"{write_drawn(load(photos), out, recogniser, per_shard=per_shard)} drawings in {out}")
+        count = write_drawn(load(photos), out, pack=pack or ASSETS, per_shard=per_shard)
+        console.print(f"{count} drawings in {out}")
         return
     from training.photos import list_photos
     from training.prepare import prepare
@@ -146,12 +146,18 @@ def _learn(what: str, file: Path, until: int | None, overfit: bool, steps: int |
     from training.task import FaceTask
 
     console = Console(stderr=True, quiet=os.environ.get("RANK", "0") != "0")
+    last = min(until or config.steps, config.steps)
     with Progress(*COLUMNS, console=console, transient=True) as bars:
-        bar = bars.add_task(what, total=until or config.steps)
+        bar = bars.add_task(what, total=last)
+        due = 0
 
         def told(step: int, numbers: dict[str, float]) -> None:
+            nonlocal due
             loss = numbers.get("train/loss")
-            if loss is None or (step % LINES_EVERY == 0 and not console.is_terminal):
+            line = loss is not None and not console.is_terminal and (step >= due or step == last)
+            if line:
+                due = step + LINES_EVERY
+            if loss is None or line:
                 console.print(f"step {step}: " + ", ".join(f"{name} {value:.4g}" for name, value in numbers.items()))
             if loss is not None:
                 bars.update(bar, completed=step, description=f"loss {loss:.4f}")
@@ -159,6 +165,7 @@ def _learn(what: str, file: Path, until: int | None, overfit: bool, steps: int |
         outcome = run(
             config,
             {"train": FaceTask, "distil": DistilTask}[what],
+            what=what,
             until=until,
             overfit=overfit,
             store=Store(models_dir),

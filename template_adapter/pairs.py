@@ -125,11 +125,12 @@ class Pairs:
         if self.per_person == "mean" and self.codes is not None:
             chosen, mine = self._chosen(), np.isin(self.codes, rows)
             parts = [part for _, part in self._means(self.codes, mine if chosen is None else mine & chosen, PART)]
-            nobody = Part(*(np.empty((0, width)) for width in self.widths), np.empty(0), np.empty(0))
-            parts = [nobody, *parts]
-            return np.concatenate([part.x for part in parts]), np.concatenate([part.y for part in parts])
+            ours, theirs = self.widths
+            x = np.concatenate([np.empty((0, ours)), *(part.x for part in parts)])
+            return x, np.concatenate([np.empty((0, theirs)), *(part.y for part in parts)])
         x, y = np.asarray(self.source.pick(rows)), np.asarray(self.target.pick(rows))
-        row_lengths(x, rows, name="source"), row_lengths(y, rows, name="target")
+        row_lengths(x, rows, name="source")
+        row_lengths(y, rows, name="target")
         return x, y
 
     def sampled_codes(self, limit: int) -> np.ndarray:

@@ -8,18 +8,18 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from errors import RequestError
-from training.config import Config
+from training.config import STEADY, Config
+from training.shards import Shards
 from training.task import give, trained
 
 WEIGHTS = "trained.safetensors"
 SETTINGS = "run.json"
-MAY_CHANGE = ("output", "steps", "batch", "save_every", "keep", "log_every", "validation", "data.workers")
+MAY_CHANGE = ("output", "batch", "save_every", "keep", "log_every", "validation", "data.workers")
 
 
 class Checkpoints:
@@ -75,32 +75,44 @@ class Checkpoints:
         models.clear()
 
 
-def claim(config: Config, photos: torch.Tensor | Any, together: int, accelerator: Accelerator) -> None:
-    """Remember what the run in the output folder is; refuse to go on with another.
+class Claim:
+    """What the run in an output folder is: `run.json`."""
 
-    photos: rows that are learned from. together: photos of all processes in one batch.
+    def __init__(self, config: Config, task: str, shards: Shards, photos: int, together: int) -> None:
+        """task: what learns. photos: how many are learned from. together: photos of all processes in one batch.
 
-    Raises:
-        RequestError: names the settings that differ.
-    """
-    told = _flat(config.plain())
-    told = {name: value for name, value in told.items() if not name.startswith(MAY_CHANGE)}
-    told |= {"photos": len(photos), "photos of all processes in a batch": together}
-    file = config.output / SETTINGS
-    before = json.loads(file.read_text()) if file.exists() else None
-    accelerator.wait_for_everyone()
-    if before is None:
-        if accelerator.is_main_process:
-            config.output.mkdir(parents=True, exist_ok=True)
-            file.write_text(json.dumps(told, indent=1))
-        return
-    names = sorted(name for name in told.keys() | before.keys() if told.get(name) != before.get(name))
-    if names:
-        raise RequestError(
-            f"{config.output} holds a run of other settings ({', '.join(names)}).",
-            field="output",
-            cure="Choose another output folder, or set them back to go on.",
-        )
+        Raises:
+            RequestError: the folder holds another run; names the settings that differ.
+        """
+        may_change = MAY_CHANGE + (("steps",) if config.optimizer.schedule in STEADY else ())
+        told = _flat(config.plain())
+        self.told = {name: value for name, value in told.items() if not name.startswith(may_change)}
+        self.told |= {"task": task, "photos": photos, "contents of data.shards": shards.fingerprint}
+        self.told["photos of all processes in a batch"] = together
+        self.file = config.output / SETTINGS
+        self.free = not self.file.exists()
+        if self.free:
+            return
+        try:
+            before = json.loads(self.file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RequestError(
+                f"{self.file} is damaged.", field="output", cure="Choose another output folder."
+            ) from error
+        names = sorted(name for name in self.told.keys() | before.keys() if self.told.get(name) != before.get(name))
+        if names:
+            reason = " The schedule depends on steps." if "steps" in names else ""
+            raise RequestError(
+                f"{config.output} holds a run of other settings ({', '.join(names)}).{reason}",
+                field="output",
+                cure="Choose another output folder, or set them back to go on.",
+            )
+
+    def keep(self) -> None:
+        """Called once all that the settings ask for stands."""
+        if self.free:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            self.file.write_text(json.dumps(self.told, indent=1), encoding="utf-8")
 
 
 def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -14,6 +15,9 @@ from weights.registry import PROFILES, Profile
 
 FRESH, OF_PROFILE = "fresh", "profile"
 PRECISIONS = ("no", "bf16", "fp16")
+SCHEDULES = ("constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts", "polynomial")
+STEADY = ("constant", "constant_with_warmup")
+"""Schedules that do not look at how many steps there are."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Optimizer:
-    """AdamW and its schedule (the names of diffusers.optimization.get_scheduler).
+    """AdamW and its schedule (one of `SCHEDULES`, the names of diffusers.optimization.get_scheduler).
 
     rate: of IdentityNet. adapter_rate: of resampler and face attention. eight_bit: bitsandbytes keeps the moments in
     8 bits. clip: largest norm of the gradient, 0 for any.
@@ -209,12 +213,19 @@ def _value(hint: Any, value: Any, name: str) -> Any:
     if hint is Path and isinstance(value, str) and value.strip():
         return Path(value).expanduser()
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            raise _wrong(name, "a finite number")
         return float(value)
     if hint in (int, str, bool) and type(value) is hint:
         return value
     raise _wrong(
         name, {Path: "a path", float: "a number", int: "a whole number", str: "a text", bool: "true or false"}[hint]
     )
+
+
+def _begins(begin: str, file: str = "") -> bool:
+    """Whether a part can start so."""
+    return begin in (FRESH, OF_PROFILE) or (begin != "" and (Path(begin).expanduser() / file).exists())
 
 
 def _wrong(name: str, wanted: str) -> RequestError:
@@ -246,9 +257,19 @@ def _check(config: Config) -> None:
             config.start.resampler_width >= 64 and config.start.resampler_width % 64 == 0,
             "a multiple of 64",
         ),
+        "start.identity_net": (_begins(config.start.identity_net, "config.json"), "fresh, profile, or a folder"),
+        "start.adapter": (_begins(config.start.adapter), "fresh, profile, or a path"),
+        "start.conditioning_channels": (
+            len(config.start.conditioning_channels) > 1 and min(config.start.conditioning_channels) >= 1,
+            "two or more whole numbers from 1",
+        ),
         "start.tokens": (config.start.tokens >= 1, "1 or more"),
         "optimizer.rate": (0 < optimizer.rate < 1, "above 0 and below 1"),
         "optimizer.adapter_rate": (0 < optimizer.adapter_rate < 1, "above 0 and below 1"),
+        "optimizer.weight_decay": (optimizer.weight_decay >= 0, "0 or more"),
+        "optimizer.betas": (all(0 <= beta < 1 for beta in optimizer.betas), "two numbers from 0 to below 1"),
+        "optimizer.schedule": (optimizer.schedule in SCHEDULES, f"one of {', '.join(SCHEDULES)}"),
+        "optimizer.warmup": (optimizer.warmup >= 0, "0 or more"),
         "optimizer.clip": (optimizer.clip >= 0, "0 or more"),
         "loss.min_snr": (config.loss.min_snr >= 0, "0 or more"),
         "distillation.rank": (config.distillation.rank >= 1, "1 or more"),
@@ -257,6 +278,8 @@ def _check(config: Config) -> None:
             0 <= config.distillation.guidance[0] <= config.distillation.guidance[1],
             "two numbers, the lower one first",
         ),
+        "distillation.huber": (config.distillation.huber > 0, "above 0"),
+        "seed": (0 <= config.seed < 2**32, "from 0 to below 2 to the power of 32"),
         "steps": (config.steps >= 1, "1 or more"),
         "batch": (config.batch >= 1, "1 or more"),
         "accumulation": (config.accumulation >= 1, "1 or more"),
@@ -265,6 +288,8 @@ def _check(config: Config) -> None:
         "save_every": (config.save_every >= 1, "1 or more"),
         "log_every": (config.log_every >= 1, "1 or more"),
         "keep": (config.keep >= 1, "1 or more"),
+        "validation.every": (config.validation.every >= 0, "0 or more"),
+        "validation.steps": (config.validation.steps >= 0, "0 or more"),
         "validation.samples": (config.validation.samples >= 1, "1 or more"),
         "validation.pictures": (config.validation.pictures >= 0, "0 or more"),
     }

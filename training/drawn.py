@@ -6,6 +6,8 @@ The keypoints of a drawing are known exactly; no detector looks for them. A set 
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,17 +15,28 @@ import numpy as np
 from PIL import Image
 
 from training.miniature.dataset import Drawings
-from training.miniature.face_pack import Recogniser
-from training.prepare import shard_path
+from training.miniature.face_pack import ASSETS, Recogniser
+from training.prepare import claim, pack_fingerprint, shard_path
 from training.shards import Sample, write_shard
 
 
-def write_drawn(drawings: Drawings, out: Path, recogniser: Recogniser, *, per_shard: int = 1000) -> int:
+def write_drawn(drawings: Drawings, out: Path, *, pack: Path = ASSETS, per_shard: int = 1000) -> int:
     """Write drawings as shards, losslessly; parts that are done are kept. Returns the number of pictures.
 
     The caption of a picture is one that leaves out who the person is, so that the face has something to say.
+
+    Args:
+        pack: folder with the recogniser.
+
+    Raises:
+        RequestError: the folder holds shards of other drawings, or made with another recogniser.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    drawn = hashlib.sha256(json.dumps(drawings.records, sort_keys=True).encode())
+    drawn.update(np.ascontiguousarray(drawings.keypoints).tobytes())
+    drawn.update(np.ascontiguousarray(drawings.people).tobytes())
+    told = {"drawings": drawn.hexdigest(), "size": drawings.images.shape[1], "pack": pack_fingerprint(pack)}
+    claim(out, {**told, "per_shard": per_shard})
+    recogniser = Recogniser(pack)
     for number, start in enumerate(range(0, len(drawings), per_shard)):
         path = shard_path(out, number)
         if not path.with_suffix(".jsonl").exists():

@@ -17,7 +17,7 @@ from diffusers.utils import logging as diffusers_logging
 from torch import nn
 from transformers.utils import logging as transformers_logging
 
-from errors import WeightsCorrupt
+from errors import RequestError, WeightsCorrupt
 from ip_adapter.attention import AddedFaceAttention, FaceProjection, load_face
 from ip_adapter.checkpoint import (
     DEPTH,
@@ -185,6 +185,13 @@ def load_networks(config: Config, store: Store, dtype: torch.dtype) -> Networks:
         raise WeightsCorrupt(
             f"The weights of {profile.name} cannot be read.", field=profile.name, cure="Run: python cli.py doctor"
         ) from error
+    halvings = pipeline.vae_scale_factor.bit_length() - 1
+    if config.start.identity_net == FRESH and len(config.start.conditioning_channels) != halvings + 1:
+        raise RequestError(
+            f"start.conditioning_channels must have {halvings + 1} numbers for {profile.name}.",
+            field="start.conditioning_channels",
+            cure="One more than there are halvings from picture to latents.",
+        )
     if profile.vae is None:
         pipeline.vae.float()
     load_face(pipeline.unet, state)

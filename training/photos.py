@@ -9,6 +9,9 @@ from pathlib import Path
 from errors import RequestError
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif")
+OTHERS = (".avif", ".bmp", ".gif", ".jxl", ".tif", ".tiff")
+"""Pictures of kinds that are not read here; they are listed, so that they are told with what was left out."""
+
 METADATA = "metadata.jsonl"
 
 
@@ -23,7 +26,7 @@ class Photo:
 
 
 def list_photos(folder: Path, *, people: bool = False) -> list[Photo]:
-    """Every picture below a folder, in the order of its name.
+    """Every picture below a folder, in the order of its name, those that cannot be read among them.
 
     Captions come from a text file beside the picture (`portrait.jpg`, `portrait.txt`) or from `metadata.jsonl` in its
     folder or one above, with lines like {"file_name": "a/portrait.jpg", "text": "a portrait of a woman"}, the layout of
@@ -42,11 +45,11 @@ def list_photos(folder: Path, *, people: bool = False) -> list[Photo]:
         told |= _metadata(file)
     photos = []
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in ENDINGS or not path.is_file():
+        if path.suffix.lower() not in ENDINGS + OTHERS or path.is_dir():
             continue
         inside = path.relative_to(folder)
         beside = path.with_suffix(".txt")
-        caption = beside.read_text(errors="replace") if beside.is_file() else told.get(path, "")
+        caption = _text(beside) if beside.is_file() else told.get(path, "")
         person = inside.parts[0] if people and len(inside.parts) > 1 else None
         photos.append(Photo(path, inside.as_posix(), " ".join(caption.split()), person))
     if not photos:
@@ -56,12 +59,15 @@ def list_photos(folder: Path, *, people: bool = False) -> list[Photo]:
 
 def _metadata(file: Path) -> dict[Path, str]:
     captions = {}
-    for number, line in enumerate(file.read_text().splitlines(), 1):
+    for number, line in enumerate(_text(file).split("\n"), 1):
         if not line.strip():
             continue
         try:
             entry = json.loads(line)
-            captions[file.parent / entry["file_name"]] = str(entry.get("text", ""))
+            words = entry.get("text")
+            if not isinstance(words, str | None):
+                raise TypeError
+            captions[file.parent / entry["file_name"]] = words or ""
         except (json.JSONDecodeError, KeyError, TypeError) as error:
             raise RequestError(
                 f"Line {number} of {file} is no caption.",
@@ -69,3 +75,15 @@ def _metadata(file: Path) -> dict[Path, str]:
                 cure='Write lines like {"file_name": "portrait.jpg", "text": "a portrait of a woman"}.',
             ) from error
     return captions
+
+
+def _text(file: Path) -> str:
+    """UTF-8, or what older programs write, in which every byte is a letter."""
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise RequestError(f"{file} cannot be read.", field="photos", cure="Check that you may read it.") from error
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")

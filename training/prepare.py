@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 
@@ -61,8 +62,10 @@ def prepare(
         RequestError: the folder holds shards of other photos, or made with other settings.
     """
     limits = limits or Limits()
-    out.mkdir(parents=True, exist_ok=True)
-    _claim(out, photos, {"per_shard": per_shard, "det_size": det_size, "limits": asdict(limits)}, pack)
+    listed = "\n".join(f"{photo.name}\t{photo.person}" for photo in photos).encode(errors="surrogateescape")
+    settings = {"per_shard": per_shard, "det_size": det_size, "limits": asdict(limits)}
+    names = hashlib.sha256(listed).hexdigest()
+    claim(out, {"photos": len(photos), "names": names, "pack": pack_fingerprint(pack), **settings})
     parts = {number: photos[at : at + per_shard] for number, at in enumerate(range(0, len(photos), per_shard))}
     todo = {number: part for number, part in parts.items() if not _done(out, number)}
     done = len(photos) - sum(map(len, todo.values()))
@@ -81,12 +84,19 @@ def summary(out: Path, parts: int) -> Report:
     kept = without_caption = named = 0
     for number in range(parts):
         shard = shard_path(out, number)
-        for line in map(json.loads, _rejected_path(out, number).read_text().splitlines()):
-            rejected[line["reason"]] += 1
-        for line in map(json.loads, shard.with_suffix(".jsonl").read_text().splitlines()):
-            kept += 1
-            without_caption += line["members"]["txt"][1] == 0
-            named += line["person"] is not None
+        try:
+            for line in map(json.loads, _rejected_path(out, number).read_bytes().splitlines()):
+                rejected[line["reason"]] += 1
+            for line in map(json.loads, shard.with_suffix(".jsonl").read_bytes().splitlines()):
+                kept += 1
+                without_caption += line["members"]["txt"][1] == 0
+                named += line["person"] is not None
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise RequestError(
+                f"A list of {shard.name} in {out} is damaged.",
+                field="out",
+                cure=f"Remove {shard.stem}.jsonl and run the same command again.",
+            ) from error
     return Report(kept, without_caption, named, rejected)
 
 
@@ -102,17 +112,35 @@ def _done(out: Path, number: int) -> bool:
     return shard_path(out, number).with_suffix(".jsonl").exists()
 
 
-def _claim(out: Path, photos: Sequence[Photo], settings: dict, pack: Path) -> None:
-    """Remember what the shards are made of; refuse a folder of others. Leftovers of a stopped run are removed."""
-    listed = hashlib.sha256("\n".join(f"{photo.name}\t{photo.person}" for photo in photos).encode())
-    settings = {"photos": len(photos), "names": listed.hexdigest(), "pack": pack.name, **settings}
+def pack_fingerprint(pack: Path) -> str:
+    """16 hexadecimal digits of the models in a face pack."""
+    digest = hashlib.sha256()
+    for model in sorted(Path(pack).glob("*.onnx")):
+        with model.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def claim(out: Path, settings: dict[str, Any]) -> None:
+    """Remember what the shards are made of; refuse a folder of others. Leftovers of a stopped run are removed.
+
+    Raises:
+        RequestError: names the settings that differ, or the folder cannot be written to.
+    """
     settings = json.loads(json.dumps(settings))
     file = out / SETTINGS
-    if not file.exists():
-        if any(out.glob("shard-*")):
-            raise RequestError(f"{out} holds other shards.", field="out", cure="Choose another folder.")
-        file.write_text(json.dumps(settings, indent=1))
-    elif (before := json.loads(file.read_text())) != settings:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if not file.exists():
+            if any(out.glob("shard-*")):
+                raise RequestError(f"{out} holds other shards.", field="out", cure="Choose another folder.")
+            file.write_text(json.dumps(settings, indent=1), encoding="utf-8")
+        before = json.loads(file.read_bytes())
+    except OSError as error:
+        raise RequestError(f"{out} cannot be written to.", field="out", cure="Choose another folder.") from error
+    except ValueError as error:
+        raise RequestError(f"{file} is damaged.", field="out", cure="Choose another folder.") from error
+    if before != settings:
         other = ", ".join(name for name in settings if settings[name] != before.get(name))
         raise RequestError(
             f"{out} holds shards that were made otherwise ({other}).",
@@ -164,5 +192,7 @@ def _prepare_part(number: int, photos: Sequence[Photo], out: str, limits: Limits
 
 def _write_lines(path: Path, lines: list[dict]) -> None:
     partial = path.with_suffix(".partial")
-    partial.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    # A file name that is no UTF-8 holds lone surrogates; escaped, they are what JSON writes for them.
+    partial.write_text(text, encoding="utf-8", errors="backslashreplace")
     partial.replace(path)

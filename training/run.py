@@ -6,6 +6,7 @@ exactly, and two processes do what one does with twice the batch.
 
 from __future__ import annotations
 
+import math
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -21,10 +22,10 @@ from diffusers.training_utils import EMAModel
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader
 
-from errors import RequestError
+from errors import Diverged, RequestError
 from face.analyzer import FaceAnalyzer
 from training.buckets import Batches, Order, nearest_bucket
-from training.checkpoints import Checkpoints, claim
+from training.checkpoints import Checkpoints, Claim
 from training.config import Config
 from training.examples import Canvas, Examples, HeldOut, collate, one_person, split
 from training.networks import Networks, load_networks
@@ -52,6 +53,7 @@ def run(
     config: Config,
     make_task: Callable[[Networks, Config], Task],
     *,
+    what: str = "train",
     until: int | None = None,
     overfit: bool = False,
     store: Store | None = None,
@@ -60,13 +62,14 @@ def run(
     """Train, or go on where the output folder's newest checkpoint stands.
 
     Args:
-        make_task: FaceTask or DistilTask.
+        make_task: FaceTask or DistilTask. what: its name, by which the output folder is known.
         until: stop at this step, with a checkpoint, as if interrupted; the schedule stays that of config.steps.
         overfit: learn one person alone, and look at the very photos that are learned; into a folder of its own.
         told: called on the main process with the step and its figures.
 
     Raises:
-        RequestError, WeightsMissing, WeightsCorrupt: before anything is learnt.
+        RequestError, WeightsMissing, WeightsCorrupt: before anything is learnt, and before the folder is claimed.
+        Diverged: the loss or the weights are no numbers any more; the last checkpoint is from before that.
     """
     if overfit:
         config = replace(config, output=config.output / OVERFIT)
@@ -74,7 +77,7 @@ def run(
     shards = Shards(config.data.shards)
     rows, looked_at = (one_person(shards),) * 2 if overfit else split(shards, config.data.held_out, config.seed)
     together = config.batch * accelerator.num_processes
-    claim(config, rows, together, accelerator)
+    claim = Claim(config, what, shards, len(rows), together)
 
     set_seed(config.seed)
     store = store or Store(None, None)
@@ -94,6 +97,9 @@ def run(
         analyzer = FaceAnalyzer(store.path(config.weights.face_pack), det_size=config.weights.det_size)
 
     loop = _Loop(config, accelerator, task, photos, analyzer, told)
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        claim.keep()
     order = Order(rows, buckets[rows], shards.shard_of[rows], unit=together, seed=config.seed)
     with _attention(on_cpu):
         loop.learn(Examples(shards, order, canvas, config.data, config.seed), min(until or config.steps, config.steps))
@@ -163,6 +169,7 @@ class _Loop:
             self.first = self.last = self._validate()
         with _ending(accelerator):
             self._steps(self._batches(examples, until), until)
+        self._check_weights()
         if self.looked != self.step:
             self.last = self._validate()
         self.checkpoints.save(self.step)
@@ -205,6 +212,7 @@ class _Loop:
                 self._log(losses, norm)
                 losses = []
             if self.step % config.save_every == 0:
+                self._check_weights()
                 self.checkpoints.save(self.step)
                 self._export()
             if config.validation.every and self.step % config.validation.every == 0:
@@ -214,10 +222,27 @@ class _Loop:
 
     def _log(self, losses: list[torch.Tensor], norm: torch.Tensor | None) -> None:
         loss = self.accelerator.reduce(torch.stack(losses).mean(), "mean").item()
+        if not math.isfinite(loss):
+            raise self._diverged("The loss")
         numbers = {"train/loss": loss, "train/rate": self.schedule.get_last_lr()[0]}
         if norm is not None:
             numbers["train/gradient"] = float(norm)
         self._tell(numbers)
+
+    def _check_weights(self) -> None:
+        """The loss of the last step says nothing of what the step did to the weights."""
+        if not torch.stack([parameter.isfinite().all() for parameter in self.parameters]).all():
+            raise self._diverged("A weight")
+
+    def _diverged(self, what: str) -> Diverged:
+        self.accelerator.end_training()
+        newest = self.checkpoints.newest()
+        left = "No checkpoint was written." if newest is None else f"The checkpoint of step {newest} is from before."
+        return Diverged(
+            f"{what} is no number any more at step {self.step}. {left}",
+            field="optimizer.rate",
+            cure="Lower optimizer.rate and optimizer.adapter_rate, or set optimizer.clip, in another output folder.",
+        )
 
     def _tell(self, numbers: dict[str, float]) -> None:
         self.accelerator.log(numbers, step=self.step)

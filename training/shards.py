@@ -14,6 +14,7 @@ of a run is then a function of its seed, whatever number of processes share it, 
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import tarfile
@@ -98,12 +99,14 @@ class Shards:
     """Every photo of some folders of shards, by number.
 
     people: (n,) int32, equal numbers for equal names in whatever folder, NOBODY where no one is named.
+    fingerprint: 16 hexadecimal digits of the lists, equal for the same photos in the same order.
     sizes: (n, 2) int32 width, height in pixels. shard_of: (n,) int32, photos of a shard stand together.
     """
 
     def __init__(self, folders: Sequence[Path]) -> None:
         """Reads the lists only. Raises RequestError for a folder without shards, or with an unfinished preparation."""
         self.paths: list[Path] = []
+        digest = hashlib.sha256()
         people, sizes, shard_of, places, names = [], [], [], [], {}
         for folder in folders:
             lists = sorted(Path(folder).glob("shard-*.jsonl"))
@@ -112,15 +115,25 @@ class Shards:
                     f"{folder} holds no finished shards.", field="data.shards", cure="Run: python cli.py prepare-data"
                 )
             for listed in lists:
-                for line in map(json.loads, listed.read_text().splitlines()):
-                    person = line["person"]
-                    people.append(NOBODY if person is None else names.setdefault(person, len(names)))
-                    sizes.append((line["width"], line["height"]))
-                    shard_of.append(len(self.paths))
-                    members = line["members"]
-                    (kind,) = (kind for kind in PICTURES if kind in members)
-                    places.append([members[each] for each in (kind, EMBEDDING, KEYPOINTS, CAPTION)])
-                self.paths.append(listed.with_suffix(".tar"))
+                first, tar = len(places), listed.with_suffix(".tar")
+                try:
+                    text = listed.read_bytes()
+                    for line in map(json.loads, text.splitlines()):
+                        person = line["person"]
+                        people.append(NOBODY if person is None else names.setdefault(person, len(names)))
+                        sizes.append((line["width"], line["height"]))
+                        shard_of.append(len(self.paths))
+                        members = line["members"]
+                        (kind,) = (kind for kind in PICTURES if kind in members)
+                        places.append([members[each] for each in (kind, EMBEDDING, KEYPOINTS, CAPTION)])
+                    ends = [offset + size for place in places[first:] for offset, size in place]
+                    if ends and tar.stat().st_size < max(ends):
+                        raise EOFError
+                except (OSError, ValueError, LookupError, TypeError, EOFError) as error:
+                    raise _damaged(tar) from error
+                digest.update(text)
+                self.paths.append(tar)
+        self.fingerprint = digest.hexdigest()[:16]
         if not people:
             raise RequestError("The shards hold no photo.", field="data.shards", cure="Prepare others.")
         self.people = np.array(people, np.int32)
@@ -133,30 +146,55 @@ class Shards:
         return len(self.people)
 
     def picture(self, row: int) -> Image.Image:
-        with Image.open(io.BytesIO(self._read(row, 0))) as picture:
-            return picture.convert("RGB")
+        try:
+            with Image.open(io.BytesIO(self._read(row, 0))) as picture:
+                return picture.convert("RGB")
+        except (OSError, ValueError, SyntaxError) as error:
+            raise _damaged(self.paths[self.shard_of[row]]) from error
 
     def embedding(self, row: int) -> np.ndarray:
         """(512,) float32 raw."""
-        return np.load(io.BytesIO(self._read(row, 1)))
+        return self._array(row, 1, (512,))
 
     def keypoints(self, row: int) -> np.ndarray:
         """(5, 2) float32 x, y in pixels."""
-        return np.load(io.BytesIO(self._read(row, 2)))
+        return self._array(row, 2, (5, 2))
 
     def caption(self, row: int) -> str:
-        return self._read(row, 3).decode()
+        return self._read(row, 3).decode(errors="replace")
 
     def others(self, row: int) -> np.ndarray:
         """Rows of the same person's other photos; empty where nobody is named."""
         rows = self._rows_of.get(int(self.people[row]), np.empty(0, np.int64))
         return rows[rows != row]
 
+    def _array(self, row: int, which: int, shape: tuple[int, ...]) -> np.ndarray:
+        path = self.paths[self.shard_of[row]]
+        try:
+            values = np.load(io.BytesIO(self._read(row, which)), allow_pickle=False)
+        except (ValueError, EOFError, OSError) as error:
+            raise _damaged(path) from error
+        if values.shape != shape or values.dtype != np.float32 or not np.isfinite(values).all():
+            raise _damaged(path)
+        return values
+
     def _read(self, row: int, which: int) -> bytes:
         offset, size = self._places[row, which]
-        with self.paths[self.shard_of[row]].open("rb") as file:
-            file.seek(offset)
-            return file.read(size)
+        path = self.paths[self.shard_of[row]]
+        try:
+            with path.open("rb") as file:
+                file.seek(offset)
+                return file.read(size)
+        except OSError as error:
+            raise _damaged(path) from error
+
+
+def _damaged(tar: Path) -> RequestError:
+    return RequestError(
+        f"The shard {tar.name} in {tar.parent} or its list is damaged.",
+        field="data.shards",
+        cure=f"Remove {tar.stem}.jsonl and run the same prepare-data again.",
+    )
 
 
 def _grouped(people: np.ndarray) -> dict[int, np.ndarray]:

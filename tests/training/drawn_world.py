@@ -7,7 +7,6 @@ from typing import Any
 from training.config import Config, Data, Optimizer, Start, Validation
 from training.drawn import write_drawn
 from training.miniature.dataset import draw
-from training.miniature.face_pack import Recogniser
 
 SIDE = 64
 
@@ -15,7 +14,7 @@ SIDE = 64
 def drawn_shards(folder: Path, people: int = 4, shots: int = 3, per_shard: int = 5) -> Path:
     """Folder of shards with people * shots pictures of 64 px."""
     drawings = draw(people, shots, 0, folder / "drawings", SIDE, processes=1, face_size=(0.6, 0.75))
-    write_drawn(drawings, folder / "shards", Recogniser(), per_shard=per_shard)
+    write_drawn(drawings, folder / "shards", per_shard=per_shard)
     return folder / "shards"
 
 

@@ -1,6 +1,7 @@
 """Photos to shards with the shipped face models: what is kept, what is left out and why, and going on."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +46,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def reasons(out: Path) -> dict[str, str]:
-    lines = [json.loads(line) for file in sorted(out.glob("rejected-*")) for line in file.read_text().splitlines()]
+    lines = [json.loads(line) for file in sorted(out.glob("rejected-*")) for line in file.read_bytes().splitlines()]
     return {line["photo"]: line["reason"] for line in lines}
 
 
@@ -67,6 +68,31 @@ def test_photos_are_sifted_and_every_one_is_accounted_for(photos, tmp_path):
     assert shards.others(0).tolist() == [1]
     keypoints = shards.keypoints(0)
     assert (keypoints > 0).all() and (keypoints < 512).all() and keypoints[0, 0] < keypoints[1, 0]
+
+
+def test_names_links_and_kinds_that_cannot_be_read_are_listed(photos, tmp_path):
+    odd = os.fsdecode(b"caf\xe9.jpg")
+    shutil.copy(ASSETS / "examples" / "no_face.jpg", photos / "ada" / odd)
+    (photos / "ada" / "gone.jpg").symlink_to(photos / "nowhere.jpg")
+    (photos / "ada" / "new.avif").write_bytes(b"\0\0\0\x1cftypavif")
+    (photos / "metadata.jsonl").write_bytes(
+        b'{"file_name": "bo/one.jpg", "text": "un caf\xe9"}\n{"file_name": "ada/two.jpg", "text": null}'
+    )
+    listed = list_photos(photos, people=True)
+    report = prepare(listed, tmp_path / "out", PACK, det_size=DET_SIZE, limits=LIMITS)
+    assert report.kept + report.rejected.total() == len(listed) == 11
+    left_out = reasons(tmp_path / "out")
+    assert left_out[f"ada/{odd}"] == "no face"
+    assert left_out["ada/gone.jpg"].startswith("unreadable") and left_out["ada/new.avif"].startswith("unreadable")
+    shards = Shards([tmp_path / "out"])
+    assert [shards.caption(row) for row in range(3)] == ["a woman in a garden", "", "un café"]
+
+
+def test_a_folder_that_cannot_be_is_refused(photos, tmp_path):
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(RequestError, match="cannot be written") as told:
+        prepare(list_photos(photos), tmp_path / "out", PACK, det_size=DET_SIZE, limits=LIMITS)
+    assert told.value.field == "out"
 
 
 def test_large_photos_are_shrunk_with_their_keypoints(photos, tmp_path):
@@ -104,6 +130,10 @@ def test_a_folder_of_other_photos_or_settings_is_refused(photos, tmp_path):
     prepare(listed, out, PACK, det_size=DET_SIZE, limits=LIMITS)
     with pytest.raises(RequestError, match="limits"):
         prepare(listed, out, PACK, det_size=DET_SIZE, limits=replace(LIMITS, min_face=40))
+    other = tmp_path / "elsewhere" / PACK.name
+    shutil.copytree(PACK.parent / "face_other", other)
+    with pytest.raises(RequestError, match=r"\(pack\)"):
+        prepare(listed, out, other, det_size=DET_SIZE, limits=LIMITS)
     with pytest.raises(RequestError, match="photos, names"):
         prepare(listed[:1], out, PACK, det_size=DET_SIZE, limits=LIMITS)
 

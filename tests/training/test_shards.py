@@ -8,8 +8,11 @@ import webdataset
 from PIL import Image
 
 from errors import RequestError
-from training.miniature.dataset import load
+from tests.training.drawn_world import SIDE
+from training.drawn import write_drawn
+from training.miniature.dataset import draw, load
 from training.shards import Sample, Shards, write_shard
+from weights.registry import ASSETS
 
 
 def sample(key="a", person=None, caption="a portrait", size=(80, 64)) -> Sample:
@@ -67,6 +70,45 @@ def test_unfinished_and_empty_folders_are_refused(tmp_path):
     (tmp_path / "shard-00001.tar.partial").write_bytes(b"")
     with pytest.raises(RequestError, match="no finished shards"):
         Shards([tmp_path])
+
+
+@pytest.mark.parametrize("harm", ["no tar", "cut tar", "cut list", "odd list"])
+def test_a_damaged_shard_is_named_when_it_is_opened(tmp_path, harm):
+    write_shard(tmp_path / "shard-00000.tar", [sample("a"), sample("bb")])
+    tar, listed = tmp_path / "shard-00000.tar", tmp_path / "shard-00000.jsonl"
+    if harm == "no tar":
+        tar.unlink()
+    elif harm == "cut tar":
+        tar.write_bytes(tar.read_bytes()[:3000])
+    elif harm == "cut list":
+        listed.write_text(listed.read_text()[:-30])
+    else:
+        listed.write_text(listed.read_text().replace("jpg", "gif"))
+    with pytest.raises(RequestError, match=r"shard-00000\.tar .* damaged"):
+        Shards([tmp_path])
+
+
+def test_damage_inside_a_shard_is_named_when_it_is_read(tmp_path):
+    write_shard(tmp_path / "shard-00000.tar", [sample("a")])
+    tar = tmp_path / "shard-00000.tar"
+    tar.write_bytes(b"\xff" * tar.stat().st_size)
+    shards = Shards([tmp_path])
+    for read in (shards.picture, shards.embedding, shards.keypoints):
+        with pytest.raises(RequestError, match="damaged"):
+            read(0)
+
+
+def test_drawings_are_not_put_among_others(shards, tmp_path):
+    drawings = load(shards.parent / "drawings")
+    assert write_drawn(drawings, tmp_path / "out", per_shard=6) == 12
+    before = sorted((path.name, path.stat().st_mtime_ns) for path in (tmp_path / "out").glob("shard-*"))
+    assert write_drawn(drawings, tmp_path / "out", per_shard=6) == 12
+    assert before == sorted((path.name, path.stat().st_mtime_ns) for path in (tmp_path / "out").glob("shard-*"))
+    other = draw(4, 3, 1, tmp_path / "drawings", SIDE, processes=1, face_size=(0.6, 0.75))
+    with pytest.raises(RequestError, match=r"otherwise \(drawings\)"):
+        write_drawn(other, tmp_path / "out", per_shard=6)
+    with pytest.raises(RequestError, match=r"otherwise \(pack\)"):
+        write_drawn(drawings, tmp_path / "out", pack=ASSETS / "miniature" / "face_other", per_shard=6)
 
 
 def test_a_shard_without_its_list_is_written_again(tmp_path):
