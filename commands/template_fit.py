@@ -22,9 +22,9 @@ from template_adapter.linear import load_map
 from template_adapter.pairs import PER_PERSON, Pairs, number_people
 from template_adapter.photos import embed_folder
 from template_adapter.report import PUBLISHED_THRESHOLD, SIZES, sweep
+from template_adapter.validate import check_threshold
 from template_adapter.vectors import Array, open_vectors, read_people, row_lengths
-from weights.registry import PROFILES
-from weights.store import Store
+from weights.registry import ASSETS
 
 Source = Annotated[Path, typer.Option(help="Templates of the recogniser to map from: .npy, .npz, .parquet or photos.")]
 Target = Annotated[Path, typer.Option(help="Templates of the weights' own recogniser of the same faces, row by row.")]
@@ -41,6 +41,8 @@ SourceName = Annotated[str | None, typer.Option(help="What the recogniser is cal
 TargetName = Annotated[str | None, typer.Option(help="What the weights' recogniser is called.", show_default=False)]
 Adapter = Annotated[Path, typer.Option(help="File written by `template fit`.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+MINIATURE_PACK = ASSETS / "miniature" / "face"
 
 
 def fit_command(
@@ -135,18 +137,21 @@ def report_command(
     target_name: TargetName = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Fit on growing numbers of people and measure on people left out: tables, plots, both spaces as a picture."""
+    rate = 0.01 if false_match_rate is None else false_match_rate
+    chosen = threshold if false_match_rate is None else None
+    check_threshold(chosen, rate)
     with bar() as told:
         pairs = _pairs(source, target, people, source_pack, target_pack, told, _how(per_person, held_out, raw, seed))
         found = sweep(
             pairs, **_names(source, target, source_pack, target_pack, source_name, target_name), method=method,
-            bias=bias, alpha=alpha, sizes=_sizes(sizes), threshold=threshold if false_match_rate is None else None,
-            false_match_rate=false_match_rate or 0.01, progress=told,
+            bias=bias, alpha=alpha, sizes=_sizes(sizes), threshold=chosen, false_match_rate=rate, progress=told,
         )  # fmt: skip
     found.write(out)
     if as_json:
         print((out / "report.json").read_text(encoding="utf-8"), end="")
         return
-    print(found.table())
+    print(found.table(), end="\n\n")
+    print(found.published())
     print(f"{out}: report.json, report.md, {', '.join(found.pictures())}", file=sys.stderr)
 
 
@@ -164,7 +169,9 @@ def _pairs(
             "Photos must be the same on both sides.", field="target", cure="Give one folder as --source and --target."
         )
     profile = pick_profile("miniature") if target_pack is None else None
-    packs = (needed(source_pack), target_pack or Store(None, True).path(PROFILES["miniature"].face_pack))
+    packs = (needed(source_pack), target_pack or MINIATURE_PACK)
+    if target_pack is None:
+        print("note: without --target-pack the target is the miniature's recogniser.", file=sys.stderr)
     readers = [embedder(open_analyzer(pack, profile)) for pack in packs]
     found = embed_folder(source, *readers, progress=lambda done, of: told("reading photos", done, of))
     if found.left_out:
@@ -183,7 +190,7 @@ def _names(
 ) -> dict[str, str]:  # fmt: skip
     return {
         "source": source_name or (source_pack or source).stem,
-        "target": target_name or (target_pack or target).stem,
+        "target": target_name or (target_pack or (MINIATURE_PACK if target.is_dir() else target)).stem,
     }
 
 

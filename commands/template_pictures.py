@@ -13,6 +13,7 @@ import typer
 from commands.doors import embedder, needed, open_analyzer
 from commands.watching import bar
 from errors import RequestError
+from face.keypoints import VIEWS
 from face.photo import open_photo
 from generation.loading import load_engine, pick_profile
 from generation.request import GenerationRequest, GenerationResult
@@ -20,7 +21,7 @@ from generation.settings import Settings
 from outputs.metadata import write_picture
 from template_adapter import validate as validating
 from template_adapter.linear import load_map
-from template_adapter.photos import embed_folder
+from template_adapter.photos import embed_folder, photos_of
 from template_adapter.reading import is_picture, read_bytes, read_template
 from template_adapter.template import DIMENSIONS, Template
 from weights.registry import PROFILES
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from generation.engine import Engine
+    from template_adapter.linear import LinearMap
+    from weights.published import Part
+    from weights.registry import Profile
 
 NOTICE = "Only use templates that you have the right to use: what comes out shows a person's face."
 
@@ -52,15 +56,20 @@ def validate_command(
     profile: ProfileName = None, device: Device = None, models_dir: ModelsDir = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Make pictures from mapped templates and ask the recogniser they came from whether it is the same person."""
-    fitted = load_map(adapter)
+    fitted = load_map(adapter).check_for_weights()
+    validating.check_threshold(threshold, false_match_rate)
+    _check_view(view)
+    photos_of(set)
     settings = Settings.from_environment(profile=profile, device=device, models_dir=models_dir)
-    engine = load_engine(pick_profile(settings.profile), settings)
-    foreign = open_analyzer(source_pack, engine.profile)
+    chosen = pick_profile(settings.profile)
+    foreign = open_analyzer(source_pack, chosen)
+    engine = load_engine(chosen, settings)
     with bar() as told:
         found = embed_folder(
             set, embedder(foreign), embedder(engine.analyzer), name="set",
             progress=lambda done, of: told("reading photos", done, of),
         )  # fmt: skip
+        left_out = found.left_out
         limit = threshold
         if limit is None:
             limit = validating.threshold_at(found.rows[0], found.people, false_match_rate)
@@ -84,17 +93,31 @@ def validate_command(
         outcomes = validating.validate(
             cases, fitted, make=make, analyse=analyse, progress=lambda done, of: told("making pictures", done, of)
         )
-    told_of = {"adapter": fitted.fingerprint, "profile": engine.profile.name, "false_match_rate": false_match_rate}
+    told_of = {
+        "adapter": fitted.fingerprint,
+        "profile": engine.profile.name,
+        "false_match_rate": false_match_rate if threshold is None else None,
+        "left_out": left_out,
+    }
     text = validating.write(outcomes, limit, out, provenance=told_of)
     print((out / "validation.json").read_text(encoding="utf-8") if as_json else text)
     print(f"{out}: validation.json, validation.md, contact.jpg", file=sys.stderr)
+    notes = differing(fitted, chosen, source_pack)
+    if left_out:
+        notes.append(f"{left_out} photos without a face were left out.")
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
 
 
 def reconstruct_command(
     input: Annotated[Path, typer.Option(help="Template (.npy, .npz, pickle, base64 or JSON text) or a photo.")],
     output: Annotated[Path, typer.Option(help="Picture to write (.jpg or .png).")],
     adapter: Annotated[Path | None, typer.Option(help="Map for a template of another recogniser.")] = None,
-    source_pack: SourcePack = None, prompt: str = "a portrait", view: str = "front", seed: int = 0,
+    source_pack: SourcePack = None,
+    source_name: Annotated[
+        str | None, typer.Option(help="The template's recogniser, which must be the one that the adapter reads.")
+    ] = None,
+    prompt: str = "a portrait", view: str = "front", seed: int = 0,
     overwrite: Annotated[bool, typer.Option(help="Replace a file that is there.")] = False,
     profile: ProfileName = None, device: Device = None, models_dir: ModelsDir = None,
 ) -> None:  # fmt: skip
@@ -103,26 +126,62 @@ def reconstruct_command(
         raise RequestError("The picture has no place.", field="output", cure="Name a .jpg or .png file in a folder.")
     if output.exists() and not overwrite:
         raise RequestError(f"{output} is there already.", field="output", cure="Add --overwrite or another name.")
-    fitted = None if adapter is None else load_map(adapter)
+    _check_view(view)
+    fitted = None if adapter is None else load_map(adapter).check_for_weights()
     data = read_bytes(input, field="input")
     settings = Settings.from_environment(profile=profile, device=device, models_dir=models_dir)
     chosen = pick_profile(settings.profile)
-    values = (
-        None
-        if is_picture(data)
-        else read_template(data, field="input", dimensions=DIMENSIONS if fitted is None else fitted.matrix.shape[0])
-    )
-    engine = load_engine(chosen, settings)
-    if values is None:
-        reader = engine.analyzer if fitted is None else open_analyzer(needed(source_pack), chosen)
-        values = reader.faces(open_photo(input, field="input"), field="input")[0].embedding
-    template = Template(values) if fitted is None else fitted.map_template(values, field="input")
+
+    def mapped(values: np.ndarray) -> Template:
+        if fitted is None:
+            return Template(values)
+        return fitted.map_template(values, recogniser=source_name, field="input")
+
+    if not is_picture(data):
+        width = DIMENSIONS if fitted is None else fitted.matrix.shape[0]
+        template = mapped(read_template(data, field="input", dimensions=width))
+        engine = load_engine(chosen, settings)
+    else:
+        photo = open_photo(input, field="input")
+        reader = None if fitted is None else open_analyzer(needed(source_pack), chosen)
+        engine = load_engine(chosen, settings)
+        template = mapped((reader or engine.analyzer).faces(photo, field="input")[0].embedding)
     result = _result(engine, GenerationRequest(template=template, prompt=prompt, view=view, seed=seed))
     write_picture(result.images[0], result.settings, output)
     likeness = result.images[0].identity
     print(f"{output}  seed {seed}, likeness {'not measurable' if likeness is None else f'{likeness:.2f}'}")
-    for note in (*result.notes, NOTICE):
+    differences = [] if fitted is None else differing(fitted, chosen, source_pack if is_picture(data) else None)
+    for note in (*result.notes, *differences, NOTICE):
         print(f"note: {note}", file=sys.stderr)
+
+
+def differing(fitted: LinearMap, profile: Profile, source_pack: Path | None) -> list[str]:
+    """Sentences on recognisers that are known by name and are not those of the adapter. source_pack: reads photos."""
+    source, target = fitted.about.source, fitted.about.target
+    own = _pack_name(profile.face_pack)
+    notes = []
+    if source_pack is not None and source_pack.stem != source and source in PACKS:
+        notes.append(f"The photos are read by {source_pack.stem}, the adapter was fitted on {source}.")
+    if PACKS.get(target, own) != own:
+        notes.append(f"The adapter maps into the space of {target}, the weights of {profile.name} know {own}.")
+    return notes
+
+
+def _pack_name(part: Part) -> str:
+    return part.path.rpartition("/")[2] or part.weight.name
+
+
+PACKS = {
+    **{_pack_name(one.neutral): _pack_name(one.neutral) for one in PROFILES.values() if one.neutral is not None},
+    **{_pack_name(one.face_pack): _pack_name(one.face_pack) for one in PROFILES.values()},
+    **{name: _pack_name(one.face_pack) for name, one in PROFILES.items()},
+}
+"""The pack behind each name that recognisers go by: their own, and that of a profile for what its weights know."""
+
+
+def _check_view(view: str | None) -> None:
+    if view is not None and view not in VIEWS:
+        raise RequestError(f"There is no view {view!r}.", field="view", cure=f"Choose one of: {', '.join(VIEWS)}.")
 
 
 def _result(engine: Engine, wish: GenerationRequest) -> GenerationResult:

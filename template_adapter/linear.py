@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save_file
 
 from errors import RequestError, WeightsCorrupt, WeightsMissing
-from template_adapter.template import Template, checked
+from template_adapter.template import DIMENSIONS, Template, checked
 
 FORMAT = "template-adapter 1"
 """The one key of the file's metadata: several would be written in an order of their own each time."""
@@ -85,6 +85,17 @@ class LinearMap:
             mapped = mapped + self.bias
         return unit(mapped) * np.float32(self.about.target_length) if self.about.unit else mapped
 
+    def check_for_weights(self) -> LinearMap:
+        """Itself, for pictures. Raises RequestError when what comes out is not as wide as the weights' embeddings."""
+        width = self.matrix.shape[1]
+        if width != DIMENSIONS:
+            raise RequestError(
+                f"The adapter maps into a space of {width} numbers, the weights read {DIMENSIONS}.",
+                field="adapter",
+                cure="Fit one whose target is the weights' own recogniser.",
+            )
+        return self
+
     def map_template(self, values: Any, *, recogniser: str | None = None, field: str = "template") -> Template:
         """One template of the source as one of the target. Raises RequestError."""
         if recogniser is not None and recogniser != self.about.source:
@@ -93,6 +104,7 @@ class LinearMap:
                 field=field,
                 cure="Take the adapter that was fitted on this recogniser.",
             )
+        self.check_for_weights()
         vector = checked(values, field=field, dimensions=self.matrix.shape[0])
         return Template(self.apply(vector), self.about.source, self.fingerprint)
 
@@ -132,6 +144,8 @@ def load_map(path: Path) -> LinearMap:
 
 def load_map_bytes(data: bytes, *, name: str = "The adapter") -> LinearMap:
     """The same from a file's bytes. name: of the file, for errors."""
+    if len(data) > MAX_BYTES:
+        raise _corrupt(name, "is far too large for a template adapter")
     try:
         tensors = load(data)
         about = _about(_metadata(data)[FORMAT])

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -15,6 +16,7 @@ from template_adapter.charts import histogram_chart, spaces_chart, sweep_chart
 from template_adapter.fit import cosines, gather, mean_cosine, solve
 from template_adapter.linear import About, LinearMap, unit
 from template_adapter.pairs import Pairs
+from template_adapter.validate import check_threshold
 
 SIZES = (100, 1_000, 10_000, 100_000)
 PUBLISHED_THRESHOLD = 0.661
@@ -23,6 +25,7 @@ PUBLISHED_THRESHOLD = 0.661
 PUBLISHED = (("8.6 M, 100 k or 10 k vectors", 0.90), ("1 k people", 0.82), ("100 people", 0.47))
 """Its cosines, on the vectors of the fit itself."""
 
+QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 TESTED = 20_000
 SHOWN = 150
 
@@ -44,7 +47,11 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """A sweep. found: held-out cosines of the largest fit; strangers: of mapped vectors to other people's templates."""
+    """A sweep.
+
+    found: held-out cosines of the largest fit; strangers: of mapped vectors to other people's templates.
+    how: what the fits were told, and how many people and pairs were held out.
+    """
 
     source: str
     target: str
@@ -54,6 +61,17 @@ class Report:
     found: np.ndarray
     strangers: np.ndarray
     spaces: dict[str, dict[str, np.ndarray]]
+    how: dict[str, Any]
+
+    def published(self) -> str:
+        """Markdown: the published figures, to be read beside the held-in column."""
+        lines = [
+            "Published, buffalo_l to antelopev2, on the vectors of the fit itself:",
+            "",
+            "| fitted on | cosine, held in |",
+            "|---|---|",
+        ]
+        return "\n".join(lines + [f"| {size} | {cosine:.2f} |" for size, cosine in PUBLISHED])
 
     def table(self) -> str:
         """Markdown."""
@@ -88,11 +106,15 @@ class Report:
     def write(self, folder: Path) -> None:
         """report.json, report.md and the pictures. Raises RequestError when the folder cannot be written."""
         kept = {name: getattr(self, name) for name in ("source", "target", "method", "threshold")}
+        kept |= self.how
         kept["rows"] = [asdict(row) for row in self.rows]
+        for name, values in (("cosines_of_own_template", self.found), ("cosines_of_strangers", self.strangers)):
+            found = np.quantile(values, QUANTILES) if len(values) else ()
+            kept[name] = {f"{at:g}": float(value) for at, value in zip(QUANTILES, found, strict=False)}
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / "report.json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-            (folder / "report.md").write_text(self.table() + "\n", encoding="utf-8")
+            (folder / "report.json").write_text(json.dumps(kept, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+            (folder / "report.md").write_text(f"{self.table()}\n\n{self.published()}\n", encoding="utf-8")
             for name, picture in self.pictures().items():
                 picture.save(folder / name)
         except OSError as error:
@@ -115,12 +137,14 @@ def sweep(
 
     Raises RequestError, also without held-out people.
     """
+    check_threshold(threshold, false_match_rate)
     if not pairs.held_out:
         raise RequestError("Nobody is held out.", field="held_out", cure="Hold a tenth of the people out, 0.1.")
     x, y = pairs.others().sample(TESTED)
     codes = pairs.others().sampled_codes(TESTED)
     if len(x) < 2:
         raise RequestError("There are not two held-out pairs.", field="held_out", cure="Give more people.")
+    chosen_at = false_match_rate if threshold is None else None
     if threshold is None:
         threshold = float(np.quantile(_stranger_cosines(y, y, codes), 1 - false_match_rate))
     rows = []
@@ -144,9 +168,14 @@ def sweep(
         )  # fmt: skip
         rows.append(row)
     mapped = largest.apply(x)
+    how = {
+        "bias": bias, "alpha": alpha if method == "ridge" else None, "unit": pairs.unit, "seed": pairs.seed,
+        "per_person": pairs.per_person, "false_match_rate": chosen_at, "held_out": pairs.held_out,
+        "held_out_people": pairs.others().people, "held_out_pairs_measured": len(x),
+    }  # fmt: skip
     return Report(
         source=source, target=target, method=method, threshold=threshold, rows=tuple(rows), found=own,
-        strangers=_stranger_cosines(mapped, y, codes), spaces=_spaces(x, mapped, y),
+        strangers=_stranger_cosines(mapped, y, codes), spaces=_spaces(x, mapped, y), how=how,
     )  # fmt: skip
 
 

@@ -44,26 +44,36 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Summary:
-    """Over all people; without a face counts in `share` and in nothing else."""
+    """Over all people; without a face counts in `share` and in nothing else; None where no picture has a face."""
 
     people: int
     without_face: int
-    minimum: float
-    mean: float
-    median: float
-    maximum: float
+    minimum: float | None
+    mean: float | None
+    median: float | None
+    maximum: float | None
     share: float
 
 
 def summary(cosines: Sequence[float | None], threshold: float) -> Summary:
     """share: of all people whose picture reaches the threshold."""
-    found = np.array([cosine for cosine in cosines if cosine is not None] or [np.nan], np.float64)
+    found = np.array([cosine for cosine in cosines if cosine is not None], np.float64)
     above = sum(cosine is not None and cosine >= threshold for cosine in cosines)
     return Summary(
-        people=len(cosines), without_face=sum(cosine is None for cosine in cosines), minimum=float(found.min()),
-        mean=float(found.mean()), median=float(np.median(found)), maximum=float(found.max()),
+        len(cosines), len(cosines) - len(found),
+        *(float(number(found)) if len(found) else None for number in (np.min, np.mean, np.median, np.max)),
         share=above / max(1, len(cosines)),
     )  # fmt: skip
+
+
+def check_threshold(threshold: float | None, false_match_rate: float) -> None:
+    """Raises RequestError for a threshold that is no cosine, and without one for a rate that is no share."""
+    if threshold is not None and not -1 <= threshold <= 1:
+        raise RequestError("The threshold is no cosine.", field="threshold", cure="Give a number from -1 to 1.")
+    if threshold is None and not 0 < false_match_rate < 1:
+        raise RequestError(
+            "The false-match rate is no share.", field="false_match_rate", cure="Give a number between 0 and 1."
+        )
 
 
 def threshold_at(embeddings: np.ndarray, people: np.ndarray, false_match_rate: float = 0.01) -> float:
@@ -72,6 +82,7 @@ def threshold_at(embeddings: np.ndarray, people: np.ndarray, false_match_rate: f
     embeddings: (n, width) of one recogniser; people: (n,) names or numbers. Raises RequestError for fewer pairs than
     the rate can be read from.
     """
+    check_threshold(None, false_match_rate)
     vectors = unit(np.asarray(embeddings, np.float32))
     pairs = np.triu(people[:, None] != people[None], 1)
     cosines = (vectors @ vectors.T)[pairs]
@@ -113,8 +124,8 @@ def table(rows: Sequence[tuple[str, Summary]], threshold: float) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {name} | {row.people} | {row.minimum:.3f} | {row.mean:.3f} | {row.median:.3f} | {row.maximum:.3f} | "
-        f"**{100 * row.share:.1f} %** | {row.without_face} |"
+        f"| {name} | {row.people} | {_number(row.minimum)} | {_number(row.mean)} | {_number(row.median)} | "
+        f"{_number(row.maximum)} | **{100 * row.share:.1f} %** | {row.without_face} |"
         for name, row in rows
     ]
     return "\n".join(lines)
@@ -135,7 +146,7 @@ def write(outcomes: Sequence[Outcome], threshold: float, folder: Path, *, proven
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "validation.json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        (folder / "validation.json").write_text(json.dumps(kept, indent=1, allow_nan=False) + "\n", encoding="utf-8")
         (folder / "validation.md").write_text(text + "\n", encoding="utf-8")
         contact_sheet(outcomes, threshold).save(folder / "contact.jpg", quality=92)
     except OSError as error:
@@ -167,6 +178,10 @@ def contact_sheet(outcomes: Sequence[Outcome], threshold: float, columns: int = 
             colour = "#1d7a3d" if cosine is not None and cosine >= threshold else "#b3261e"
             draw.text((left + place * CELL + 4, top + CELL + 3), told, colour, font)
     return sheet
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.3f}"
 
 
 def _fitted(picture: Image.Image) -> Image.Image:

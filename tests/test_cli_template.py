@@ -14,7 +14,8 @@ from PIL import Image
 import cli
 from commands import template_pictures
 from outputs.metadata import read_settings
-from template_adapter.linear import load_map, unit
+from template_adapter.linear import About, LinearMap, load_map, unit
+from weights.registry import PROFILES
 
 ROOT = Path(__file__).parent.parent
 PACK = ROOT / "assets" / "miniature" / "face"
@@ -76,6 +77,9 @@ def test_fit_prints_what_it_found_and_apply_maps_the_file(command, pairs):
     np.testing.assert_allclose(np.linalg.norm(mapped, axis=1), np.linalg.norm(y, axis=1).mean(), rtol=1e-3)
 
 
+REPORT = ("report", "--source", "theirs.npy", "--target", "ours.npy", "--out", "r")
+ADAPTED = ("--adapter", "a.safetensors")
+VALIDATE = ("validate", "--set", "set", "--source-pack", PACK, "--out", "v", "--adapter")
 APPLY = ("apply", "--adapter", "a.safetensors", "--input", "theirs.npy", "--output")
 
 
@@ -125,7 +129,7 @@ def test_report_writes_tables_and_pictures(command, pairs):
     options = ("--source", "theirs.npy", "--target", "ours.npy", "--people", "names.txt", "--false-match-rate", "0.01")
     code, out, err = command("report", *options, "--sizes", "100,300", "--out", "report")
     assert code == 0, err
-    assert out.count("\n") == 5
+    assert out.count("\n") == 13 and "Published" in out
     assert {path.name for path in Path("report").iterdir()} == {
         "report.json", "report.md", "sweep.png", "cosines.png", "spaces.png",
     }  # fmt: skip
@@ -140,11 +144,12 @@ def test_photos_of_a_folder_go_through_both_recognisers(command, tmp_path):
     with Image.open(EXAMPLES / "no_face.jpg") as photo:
         photo.save(tmp_path / "photos" / "4.png")
     (tmp_path / "photos" / "5.jpg").write_bytes(b"no picture")
-    options = ("--source", "photos", "--target", "photos", "--source-pack", PACK, "--target-pack", PACK)
+    options = ("--source", "photos", "--target", "photos", "--source-pack", PACK)
     code, out, err = command("fit", *options, "--out", "a.safetensors", "--held-out", "0", "--json")
     assert code == 0, err
     told = json.loads(out)
-    assert (told["pairs"], told["people"], told["source"]) == (6, 3, "face")
+    assert (told["pairs"], told["people"], told["source"], told["target"]) == (6, 3, "face", "face")
+    assert "without --target-pack the target is the miniature's" in err
     assert told["cosine"] > 0.99, "a recogniser mapped onto itself"
     assert "2 photos without a face" in err
 
@@ -192,12 +197,15 @@ def test_validation_counts_and_shows(drawing, pairs, tmp_path):
     for person in (1, 2, 3, 4):
         with Image.open(EXAMPLES / f"person_{person}.jpg") as photo:
             photo.save(tmp_path / "set" / f"{person}.png")
+    (tmp_path / "set" / "5.jpg").write_bytes(b"no picture")
     options = ("--set", "set", "--adapter", "a.safetensors", "--source-pack", PACK, "--out", "v", "--max-ids", "2")
     code, out, err = drawing("validate", *options, "--threshold", "0.3")
     assert code == 0, err
     assert "from the mapped template | 2 |" in out
     told = json.loads(Path("v/validation.json").read_text())
     assert told["threshold"] == 0.3 and len(told["cosines"]) == 2
+    assert (told["left_out"], told["false_match_rate"]) == (1, None)
+    assert "1 photos without a face" in err
     assert Path("v/contact.jpg").stat().st_size > 2000
     code, _, err = drawing("validate", *options)
     assert code == 2 and "too few" in err
@@ -212,6 +220,9 @@ def test_validation_counts_and_shows(drawing, pairs, tmp_path):
         ((*FIT, "--per-person", "some"), "Choose one of: all, weight, mean"),
         ((*FIT, "--held-out", "2"), "held_out"),
         ((*FIT, "--seed", "-1"), "seed is below 0"),
+        ((*REPORT, "--false-match-rate", "2"), "rate is no share"),
+        ((*REPORT, "--false-match-rate", "0"), "rate is no share"),
+        ((*REPORT, "--threshold", "nan"), "threshold is no cosine"),
         (("apply", "--adapter", "none", "--input", "theirs.npy", "--output", "b.npy"), "no adapter"),
         (("reconstruct", "--input", "theirs.npy", "--output", "b.jpg"), "far too large"),
         (("reconstruct", "--input", "evil.pkl", "--output", "b.jpg"), "posix.system"),
@@ -226,3 +237,51 @@ def test_mistakes_are_one_line_and_exit_code_2(command, pairs, arguments, words,
     last = err.strip().splitlines()[-1]
     assert last.startswith("error: ") and words in last
     assert not (tmp_path / "hacked").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("reconstruct", "--input", "t.npy", "--output", "o.jpg", "--view", "under"), "view"),
+        (("reconstruct", "--input", "t.npy", "--output", "o.jpg", "--adapter", "narrow.safetensors"), "256 numbers"),
+        (("reconstruct", "--input", "f.jpg", "--output", "o.jpg", "--adapter", "a.safetensors"), "a recogniser"),
+        (
+            ("reconstruct", "--input", "t.npy", "--output", "o.jpg", "--source-name", "x", *ADAPTED),
+            "of x, the adapter reads theirs",
+        ),
+        (("reconstruct", "--input", "broken.jpg", "--output", "o.jpg"), "damaged"),
+        ((*VALIDATE, "narrow.safetensors"), "256 numbers"),
+        ((*VALIDATE, "a.safetensors", "--threshold", "nan"), "no cosine"),
+        ((*VALIDATE, "a.safetensors", "--view", "under"), "view"),
+        ((*VALIDATE, "a.safetensors", "--set", "nowhere"), "no folder"),
+    ],
+)  # fmt: skip
+def test_what_needs_no_weights_is_said_before_they_are_loaded(command, monkeypatch, arguments, words):
+    def load(*_):
+        raise AssertionError("weights were loaded")
+
+    monkeypatch.setattr(template_pictures, "load_engine", load)
+    numbers = np.eye(512, dtype=np.float32)
+    about = About("theirs", "ours", target_length=22.0)
+    LinearMap(numbers, None, about).save(Path("a.safetensors"))
+    LinearMap(numbers[:, :256], None, about).save(Path("narrow.safetensors"))
+    np.save("t.npy", numbers[0])
+    photo = (EXAMPLES / "person_1.jpg").read_bytes()
+    Path("f.jpg").write_bytes(photo)
+    Path("broken.jpg").write_bytes(photo[:900])
+    Path("set").mkdir()
+    Path("set/a.jpg").write_bytes(photo)
+    code, out, err = command(*arguments)
+    assert (code, out) == (2, "") and words in err.strip().splitlines()[-1]
+
+
+def test_names_that_differ_are_told():
+    fitted = LinearMap(np.eye(512, dtype=np.float32), None, About("buffalo_l", "antelopev2", target_length=22.0))
+    notes = template_pictures.differing(fitted, PROFILES["miniature"], Path("packs/face_other"))
+    assert len(notes) == 2 and "face_other" in notes[0] and "antelopev2" in notes[1]
+    assert template_pictures.differing(fitted, PROFILES["sdxl"], Path("models/buffalo_l")) == []
+    shipped = LinearMap(fitted.matrix, None, About("face_other", "miniature", target_length=22.0))
+    assert template_pictures.differing(shipped, PROFILES["miniature"], None) == []
+    assert len(template_pictures.differing(shipped, PROFILES["sdxl"], None)) == 1
+    unknown = LinearMap(fitted.matrix, None, About("a", "b", target_length=22.0))
+    assert template_pictures.differing(unknown, PROFILES["miniature"], None) == []

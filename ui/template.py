@@ -34,7 +34,7 @@ def add_adapter(session: Session, inbox: Inbox, path: str) -> None:
     """The same for an adapter. A template of another width than it reads goes."""
     session.template_refused = ""
     try:
-        adapter = load_map_bytes(inbox.take(path, field="adapter"))
+        adapter = load_map_bytes(inbox.take(path, field="adapter")).check_for_weights()
     except InstantIDError as error:
         session.template_refused = str(error)
         return

@@ -42,6 +42,14 @@ def test_a_mapped_template_says_where_it_comes_from():
         FITTED.apply(np.ones(128))
 
 
+def test_an_adapter_into_a_narrower_space_is_itself_at_fault():
+    narrow = LinearMap(FITTED.matrix[:, :256], None, ABOUT)
+    assert narrow.apply(np.ones(512)).shape == (256,)
+    with pytest.raises(RequestError, match="256 numbers, the weights read 512") as told:
+        narrow.map_template(np.ones(512), field="input")
+    assert told.value.field == "adapter"
+
+
 GIVEN = '{"source": "a", "target": "b", "target_length": 22.0}'
 
 

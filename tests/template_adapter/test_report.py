@@ -38,7 +38,14 @@ def test_more_people_give_a_better_map_and_the_table_says_so(pairs, tmp_path):
     report.write(tmp_path / "out")
     kept = json.loads((tmp_path / "out" / "report.json").read_text())
     assert kept["rows"][-1]["held_out_cosine"] == pytest.approx(held_out[-1])
-    assert (tmp_path / "out" / "report.md").read_text().count("\n") == 5
+    assert kept["cosines_of_own_template"]["0.5"] == pytest.approx(np.median(report.found), abs=1e-6)
+    assert list(kept["cosines_of_strangers"]) == ["0.01", "0.05", "0.25", "0.5", "0.75", "0.95", "0.99"]
+    told = {name: kept[name] for name in ("bias", "alpha", "per_person", "seed", "held_out_people", "false_match_rate")}
+    assert told == {
+        "bias": True, "alpha": None, "per_person": "all", "seed": 0, "held_out_people": 50, "false_match_rate": None,
+    }  # fmt: skip
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert text.startswith(report.table()) and "| 100 people | 0.47 |" in text
     for name, picture in report.pictures().items():
         assert (tmp_path / "out" / name).stat().st_size > 1000
         assert (np.asarray(picture) != PAPER).any(axis=2).mean() > 0.01

@@ -8,7 +8,7 @@ from PIL import Image
 
 from errors import RequestError
 from template_adapter.linear import About, LinearMap, unit
-from template_adapter.validate import Case, summary, threshold_at, validate, write
+from template_adapter.validate import Case, check_threshold, summary, threshold_at, validate, write
 
 TURN = np.linalg.qr(np.random.default_rng(0).normal(size=(512, 512)))[0].astype(np.float32)
 
@@ -52,6 +52,22 @@ def test_a_picture_without_a_face_is_a_failure_and_no_number():
     assert (found.people, found.without_face, found.share) == (4, 1, 0.5)
     assert (found.minimum, found.median, found.maximum) == (0.3, 0.6, 0.9)
     assert found.mean == pytest.approx(0.6)
+
+
+def test_without_any_face_there_are_no_numbers(tmp_path):
+    fitted = LinearMap(TURN, None, About("a", "b", target_length=512**0.5))
+    picture = Image.new("RGB", (64, 64))
+    outcomes = validate([case(0)], fitted, make=lambda *_: picture, analyse=lambda _: None)
+    assert "| 1 | none | none | none | none | **0.0 %** | 1 |" in write(outcomes, 0.5, tmp_path, provenance={})
+    told = json.loads((tmp_path / "validation.json").read_text(), parse_constant=pytest.fail)
+    assert told["from the true template"]["mean"] is None
+
+
+@pytest.mark.parametrize(("threshold", "rate"), [(np.nan, 0.01), (1.5, 0.01), (None, 0), (None, 2), (None, np.nan)])
+def test_a_threshold_is_a_cosine_and_a_rate_a_share(threshold, rate):
+    with pytest.raises(RequestError) as told:
+        check_threshold(threshold, rate)
+    assert told.value.field == ("false_match_rate" if threshold is None else "threshold")
 
 
 def test_the_threshold_counts_strangers_alone():
