@@ -220,7 +220,8 @@ def test_a_run_without_numbers_stops_and_keeps_the_last_good_checkpoint(shards, 
 
     def break_it(step: int, numbers: dict[str, float]) -> None:
         if step == 3 and "validation/loss" in numbers:
-            next(iter(trained(tasks[0].loss).values())).data.fill_(torch.nan)
+            for parameter in trained(tasks[0].loss).values():
+                parameter.data.fill_(torch.nan)
 
     with pytest.raises(Diverged, match=f"{what} is no number any more at step 4. The checkpoint of step 2"):
         run(config, make, store=STORE, told=break_it)
