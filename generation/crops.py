@@ -22,6 +22,9 @@ MARGIN, FEATHER = 0.15, 0.2
 LARGEST_GAIN = 1.5
 """How far the contrast of a colour may be changed at most; beyond, two regions have little in common."""
 
+LEAST_AGREED = 0.01
+"""Share of a patch below which what it has in common with the picture is too little to tell colours from."""
+
 
 @dataclass(frozen=True, eq=False)
 class Crop:
@@ -126,9 +129,12 @@ def match_colours(patch: Image.Image, wanted: Image.Image, where: np.ndarray) ->
 
     Args:
         patch, wanted: RGB of one size.
-        where: (height, width) weights of the pixels that both pictures should agree on.
+        where: (height, width) weights of the pixels that both pictures should agree on. With next to none of them
+            the patch stays as it is.
     """
-    weight = where[..., None] / max(float(where.sum()), 1e-6)
+    if where.mean() < LEAST_AGREED:
+        return patch
+    weight = where[..., None] / float(where.sum())
     pixels, goal = (np.asarray(picture.convert("RGB"), np.float32) for picture in (patch, wanted))
     mean, goal_mean = ((each * weight).sum(axis=(0, 1)) for each in (pixels, goal))
     spread, goal_spread = (

@@ -10,8 +10,9 @@ import numpy as np
 from PIL import Image
 
 from face.keypoints import draw_keypoints, face_region
+from generation.crops import around_face, face_mask
 from generation.into import square
-from generation.scene import face_scene
+from generation.scene import crop_scene
 from generation.scoring import face_at, identity_of
 
 if TYPE_CHECKING:
@@ -50,23 +51,27 @@ def refined(
         make: makes the picture of a prepared request.
 
     With "auto" a face is made again when it is small and its likeness is below the profile's `refine_below`, and it is
-    left as it was when that did not raise its likeness.
+    left as it was when that did not raise its likeness. Where the request allows no change, none is made here either.
     """
-    how = prepared.request.refine
+    always, size = prepared.request.refine == "always", square(profile)
+    limit = None if prepared.scene.frame is None else prepared.scene.frame.mask
     changed, notes = False, []
     for identity, place in zip(prepared.identities, wanted, strict=True):
         face = face_at(picture, place, analyzer)
         keypoints = place if face is None else face.keypoints
-        scene = face_scene(picture, keypoints, square(profile), STRENGTH)
-        frame, canvas = scene.frame, scene.canvas
-        if frame is None or canvas is None or canvas.mask is None:
-            continue
+        crop = around_face(keypoints, size)
         before = identity_of(face, identity.embedding)
         fine = before is not None and before >= profile.refine_below
-        if how == "never" or (how == "auto" and (fine or frame.crop.scale < SMALL)):
+        if not always and (fine or crop.scale < SMALL):
+            continue
+        inside = face_mask(crop.carry(keypoints), size)
+        if limit is not None:
+            inside = np.minimum(inside, crop.mask_cut(limit))
+        if not inside.any():
+            notes.append("A face lies where nothing may change, so it was not made again.")
             continue
         # The same person before and after, so the face itself, not its surroundings, says which colours are right.
-        scene = replace(scene, frame=replace(frame, agree=canvas.mask))
+        scene = crop_scene(picture, keypoints, crop, inside, STRENGTH, inside, limit)
         made = make(
             replace(
                 prepared,
@@ -78,7 +83,7 @@ def refined(
             )
         )
         after = identity_of(face_at(made, place, analyzer), identity.embedding)
-        if how == "auto" and (after or -1.0) <= (-1.0 if before is None else before):
+        if not always and (after or -1.0) <= (-1.0 if before is None else before):
             notes.append("A small face was made again without a gain in likeness, so it was left as it was.")
             continue
         picture, changed = made, True

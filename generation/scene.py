@@ -13,11 +13,12 @@ from errors import RequestError
 from face.analyzer import pick_face
 from face.keypoints import carry_keypoints
 from face.photo import open_photo
+from face.region import face_region
 from face.views import view_keypoints
 from generation.canvas import Canvas, Frame
 from generation.crops import Crop, around_face, covering, face_mask
 from generation.into import as_mask, square
-from generation.people import FRONT, places_of, side_by_side
+from generation.people import FRONT, masks_of, places_of, side_by_side
 
 if TYPE_CHECKING:
     from face.analyzer import FaceAnalyzer
@@ -72,47 +73,60 @@ def scene_of(
     return Scene(size, keypoints, Canvas(picture, strength, mask), Frame(picture, _all_of(size), mask, 1 - mask))
 
 
-def face_scene(
+def crop_scene(
     picture: Image.Image,
     keypoints: np.ndarray,
-    size: tuple[int, int],
+    crop: Crop,
+    inside: np.ndarray,
     strength: float,
-    mask: np.ndarray | None = None,
+    agree: np.ndarray,
+    limit: np.ndarray | None = None,
 ) -> Scene:
-    """One face of a picture to be made anew, upright and at full size.
+    """One face of a picture to be made anew in its crop.
 
     Args:
         picture: RGB.
         keypoints: (5, 2) px of the picture.
-        size: (width, height) of the crop.
-        mask: (height, width) of the picture in 0..1, where it may change; None for the face and its hair.
-
-    Raises RequestError for a mask that has nothing of the crop.
+        inside: (height, width) of the crop in 0..1, where it may change.
+        agree: as in `Frame`.
+        limit: (height, width) of the picture in 0..1, a further bound on where it may change.
     """
-    crop = around_face(keypoints, size)
-    wanted = crop.carry(keypoints)
-    inside = face_mask(wanted, size)
-    if mask is not None:
-        inside = crop.mask_cut(mask)
-        inside[[0, -1], :] = 0
-        inside[:, [0, -1]] = 0
-        if not inside.any():
-            raise RequestError(
-                "The mask lies off the face.", field="mask", cure="Paint over the face, or leave the mask out."
-            )
     outside = crop.mask_back(inside, picture.size)
     return Scene(
-        size,
-        wanted[None],
+        crop.size,
+        crop.carry(keypoints)[None],
         Canvas(crop.cut(picture), strength, inside),
-        Frame(picture, crop, outside if mask is None else np.minimum(outside, mask), 1 - inside),
+        Frame(picture, crop, outside if limit is None else np.minimum(outside, limit), agree),
     )
 
 
 def _into_photo(wish: GenerationRequest, photo: Image.Image, analyzer: FaceAnalyzer, size: tuple[int, int]) -> Scene:
-    face = pick_face(analyzer.faces(photo, field="into"), wish.into_face, field="into_face")
-    mask = None if wish.mask is None else as_mask(wish.mask)
-    return face_scene(photo, face.keypoints, size, _known(wish.strength), mask)
+    faces = analyzer.faces(photo, field="into")
+    face = pick_face(faces, wish.into_face, field="into_face")
+    crop = around_face(face.keypoints, size)
+    if wish.mask is None:
+        neighbours = [other.keypoints for other in faces if other is not face]
+        inside = face_mask(crop.carry(face.keypoints), size) * (1 - _taken(photo, face.keypoints, neighbours, crop))
+        return crop_scene(photo, face.keypoints, crop, inside, _known(wish.strength), 1 - inside)
+    mask = as_mask(wish.mask)
+    inside = crop.mask_cut(mask)
+    inside[[0, -1], :] = 0
+    inside[:, [0, -1]] = 0
+    if not inside.any():
+        raise RequestError(
+            "The mask lies off the face.", field="mask", cure="Paint over the face, or leave the mask out."
+        )
+    return crop_scene(photo, face.keypoints, crop, inside, _known(wish.strength), 1 - inside, mask)
+
+
+def _taken(photo: Image.Image, own: np.ndarray, neighbours: Sequence[np.ndarray], crop: Crop) -> np.ndarray:
+    """What of a crop, (height, width) in 0..1, is the heads of neighbours, as far as they are nearer than the own."""
+    if not neighbours:
+        return np.zeros(crop.size[::-1], np.float32)
+    heads = crop.mask_cut(face_region(np.stack(neighbours), photo.size, margin=0.0, feather=0.1))
+    everybody = crop.carry(np.stack([own, *neighbours]))
+    theirs = 1 - masks_of(everybody, crop.size, face_region_only=False)[0]
+    return heads * np.clip(2 * theirs, 0, 1)
 
 
 def _keypoints(

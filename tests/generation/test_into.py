@@ -62,6 +62,61 @@ def test_a_mask_of_ones_own_is_a_limit_too(engine, photo, scene):
     assert not np.array_equal(made, np.int16(scene))
 
 
+@pytest.mark.parametrize("ground", ["into", "start_picture"])
+def test_making_small_faces_again_keeps_to_the_mask(engine, photo, scene, ground):
+    start = scene if ground == "into" else scene.resize((64, 64))
+    mask = ring(start.size, (80, 45, 95, 60) if ground == "into" else (20, 20, 40, 40))
+    made = pixels(run(engine, photo, **{ground: start}, mask=mask, refine="always"))
+    outside = np.asarray(mask) == 0
+    assert np.array_equal(made[outside], np.int16(start)[outside])
+    assert not np.array_equal(made, pixels(run(engine, photo, **{ground: start}, mask=mask)))
+
+
+def test_without_a_mask_the_face_of_the_photo_is_the_bound_of_making_it_again(engine, photo, scene):
+    mask = engine.prepare(GenerationRequest(photos=(photo,), seed=1, into=scene)).scene.frame.mask
+    made = pixels(run(engine, photo, into=scene, refine="always"))
+    assert np.array_equal(made[mask == 0], np.int16(scene)[mask == 0])
+
+
+def test_a_face_off_the_mask_is_not_made_again_and_that_is_told(engine, photo, scene):
+    start = scene.resize((64, 64))
+    mask = ring(start.size, (0, 0, 2, 2))
+    result = run(engine, photo, start_picture=start, mask=mask, refine="always", width=64, height=64)
+    assert any("nothing may change" in note for note in result.notes)
+    assert result.images[0].before is None
+
+
+def test_a_white_mask_is_no_mask(engine, photo, scene):
+    start = Image.new("RGB", (64, 64), "silver")
+    wish = {"start_picture": start, "strength": 0.4, "width": 64, "height": 64}
+    free = pixels(run(engine, photo, **wish))
+    white = pixels(run(engine, photo, **wish, mask=Image.new("L", start.size, 255)))
+    assert np.array_equal(white, free)
+
+
+def test_the_neighbours_in_a_photo_stay_as_they_are(engine, photo, scene, monkeypatch):
+    find = engine.analyzer.find
+
+    def two(image):
+        faces = find(image)
+        if image.size != scene.size:
+            return faces
+        shift = np.float32((-22, 0))
+        (face,) = faces
+        return [face, replace(face, keypoints=face.keypoints + shift, box=face.box + np.tile(shift, 2))]
+
+    monkeypatch.setattr(engine.analyzer, "find", two)
+    own, beside = (face.keypoints for face in engine.analyzer.find(scene))
+    made = pixels(run(engine, photo, into=scene))
+    changed = (made != np.int16(scene)).any(axis=-1)
+    left, top = np.floor(beside.min(axis=0)).astype(int)
+    right, bottom = np.ceil(beside.max(axis=0)).astype(int)
+    assert not changed[top : bottom + 1, left : right + 1].any()
+    left, top = np.floor(own.min(axis=0)).astype(int)
+    right, bottom = np.ceil(own.max(axis=0)).astype(int)
+    assert changed[top : bottom + 1, left : right + 1].mean() > 0.9
+
+
 def test_strength_says_how_much_of_the_run_is_gone_through(engine, photo, scene):
     steps = []
     hook = engine._pipeline.unet.register_forward_pre_hook(lambda *_: steps.append(1))
