@@ -58,6 +58,8 @@ def evaluate(
         raise RequestError("The seed is out of range.", field="seed", cure="Give a number from 0 to 99999.")
     for option, file in (("json", out), ("report", report), ("card", card)):
         _check_place(option, file)
+    if pictures is not None and pictures.exists() and not pictures.is_dir():
+        raise RequestError(f"{pictures} is no folder.", field="pictures", cure="Name a folder.")
     settings = Settings.from_environment(profile=profile, device=device, models_dir=models_dir)
     chosen = pick_profile(settings.profile)
     if not chosen.drawn and people is None:

@@ -152,6 +152,7 @@ def test_the_command_writes_its_files(run, people, neutral, tmp_path):
         (("--json", "nowhere/out.json"), "Make it first"),
         (("--report", "."), "cannot be written"),
         (("--card", "card.md"), "no place for figures"),
+        (("--pictures", __file__), "is no folder"),
         (("--people", "nowhere"), "two people at least"),
         (("--neutral", "nowhere"), "no face pack"),
     ],
