@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from errors import RequestError
 
 LARGEST_TABLE = 100 * 2**20
 """Bytes of a table of tensors; safetensors itself allows no more."""
+
+UPLOADED_TABLE = 8 * 2**20
+"""Bytes of the table of a LoRA that a visitor uploads: ten times that of the largest ones."""
+
+PICKLED = (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+"""How pickles begin; so may the length of a table of tensors, which is why that is tried first."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -39,31 +45,53 @@ BASES = {"SDXL": 2048, "Stable Diffusion 2": 1024, "Stable Diffusion 1.5": 768}
 """Width of the text that a base reads."""
 
 
-def shapes_in(path: Path, field: str) -> dict[str, tuple[int, ...]]:
+def shapes_in(path: Path, field: str, *, largest: int = LARGEST_TABLE) -> dict[str, tuple[int, ...]]:
     """Tensor name -> shape of a safetensors file.
 
-    Raises RequestError, naming `field`, for a file that is none.
+    Args:
+        largest: bytes of the table above which it is not even read.
+
+    Raises RequestError, naming `field`, for a file that is none, or that ends before its tensors do.
     """
+    start = b""
     try:
         with path.open("rb") as file:
             start = file.read(8)
-            if start[:2] in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
-                raise RequestError(
-                    f"{path.name} is a pickle, which can run code when it is opened.",
-                    field=field,
-                    cure="Ask for it as .safetensors.",
-                )
-            (length,) = struct.unpack("<Q", start)
-            table = json.loads(file.read(length)) if length <= LARGEST_TABLE else None
-        if not isinstance(table, dict):
-            raise ValueError
-        return {name: tuple(one["shape"]) for name, one in table.items() if name != "__metadata__"}
+            table = _table(file, start, largest)
+            end = file.seek(0, 2)
+        if table is None:
+            raise _unreadable(path, start, field)
+        shapes = {name: tuple(map(int, one["shape"])) for name, one in table.items() if name != "__metadata__"}
+        needed = max((one["data_offsets"][1] for name, one in table.items() if name in shapes), default=0)
+        if 8 + int.from_bytes(start, "little") + needed > end:
+            raise RequestError(f"{path.name} is cut short.", field=field, cure="Download it again.")
+        return shapes
     except OSError as error:
         raise RequestError(f"{path.name} cannot be read.", field=field, cure="Check the path.") from error
-    except (struct.error, ValueError, KeyError, TypeError) as error:
-        raise RequestError(
-            f"{path.name} is no safetensors file, or is cut short.", field=field, cure="Download it again."
-        ) from error
+    except (ValueError, OverflowError, KeyError, TypeError, IndexError) as error:
+        raise _unreadable(path, start, field) from error
+
+
+def _table(file: BinaryIO, start: bytes, largest: int) -> dict[str, Any] | None:
+    """The table behind the eight bytes of its length, None where there is none."""
+    length = int.from_bytes(start, "little")
+    if len(start) < 8 or length > largest:
+        return None
+    try:
+        table = json.loads(file.read(length))
+    except (ValueError, RecursionError):
+        return None
+    return table if isinstance(table, dict) else None
+
+
+def _unreadable(path: Path, start: bytes, field: str) -> RequestError:
+    if start.startswith(PICKLED):
+        return RequestError(
+            f"{path.name} is a pickle, which can run code when it is opened.",
+            field=field,
+            cure="Ask for it as .safetensors.",
+        )
+    return RequestError(f"{path.name} is no safetensors file, or is cut short.", field=field, cure="Download it again.")
 
 
 def kind_of(shapes: Shapes) -> str:

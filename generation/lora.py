@@ -16,6 +16,16 @@ from generation.memory import is_memory_error
 _DOWN = re.compile(r"(lora_A|lora\.down|lora_linear_layer\.down|lora_down)(\.\w+)?\.weight$")
 """The first of the two matrices of a low-rank pair, as diffusers, peft and kohya name it."""
 
+_UP = {
+    "lora_A": "lora_B",
+    "lora.down": "lora.up",
+    "lora_linear_layer.down": "lora_linear_layer.up",
+    "lora_down": "lora_up",
+}
+"""How the second matrix is named after the first."""
+
+_DORA = ("lora_magnitude_vector", "dora_scale")
+
 _PARTS = ("unet", "text_encoder", "text_encoder_2")
 
 
@@ -68,7 +78,7 @@ def _load(pipeline: Any, path: Path, name: str) -> str | None:
         field="loras",
         cure="Choose a LoRA that was trained for this base model (SDXL for the photographic profiles).",
     )
-    _check_base(pipeline, path)
+    _check_file(pipeline, path)
     try:
         state, _ = pipeline.lora_state_dict(path, unet_config=pipeline.unet.config, local_files_only=True)
         wanted = sum(1 for key in state if _DOWN.search(key))
@@ -85,14 +95,28 @@ def _load(pipeline: Any, path: Path, name: str) -> str | None:
     return None
 
 
-def _check_base(pipeline: Any, path: Path) -> None:
-    """Raises RequestError for a file that is no safetensors, or says itself that it is for another base."""
-    base = lora_base(shapes_in(path, "loras"))
+def _check_file(pipeline: Any, path: Path) -> None:
+    """Raises RequestError for a file that is no safetensors, says itself that it is for another base, is a DoRA, or
+    lacks halves, which would otherwise be drawn at random."""
+    shapes = shapes_in(path, "loras")
+    base = lora_base(shapes)
     if base is not None and BASES.get(base) != pipeline.unet.config.cross_attention_dim:
         raise RequestError(
             f"The LoRA file {path.name} was trained for {base}, not for these weights.",
             field="loras",
             cure="Choose a LoRA that was trained for this base model (SDXL for the photographic profiles).",
+        )
+    if any(sign in name for sign in _DORA for name in shapes):
+        raise RequestError(
+            f"The file {path.name} is a DoRA, which cannot be put on here.", field="loras", cure="Choose a plain LoRA."
+        )
+    pairs = [(name, found.group(1)) for name in shapes if (found := _DOWN.search(name))]
+    ups = {f"{name[: name.rindex(half)]}{_UP[half]}{name[name.rindex(half) + len(half) :]}" for name, half in pairs}
+    if lacking := len(ups - shapes.keys()):
+        raise RequestError(
+            f"The LoRA file {path.name} lacks the second half of {lacking} of its {len(pairs)} parts.",
+            field="loras",
+            cure="Download it again, or ask who made it.",
         )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from errors import InputError, RequestError
-from generation.checkpoints import shapes_in
+from generation.checkpoints import UPLOADED_TABLE, shapes_in
 from generation.request import Lora
 from generation.sources import find_lora
 from ui.inbox import Inbox
@@ -42,7 +42,7 @@ def add_file(session: Session, inbox: Inbox, path: str, root: Path) -> None:
         file.parent.mkdir(parents=True)
         file.write_bytes(data)
         try:
-            shapes_in(file, "loras")
+            shapes_in(file, "loras", largest=UPLOADED_TABLE)
         except RequestError:
             shutil.rmtree(file.parent)
             raise

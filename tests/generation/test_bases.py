@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from errors import RequestError, WeightsMissing
 from generation.bases import with_base
-from generation.checkpoints import check_sdxl, kind_of, lora_base
+from generation.checkpoints import check_sdxl, kind_of, lora_base, shapes_in
 from generation.loading import fingerprint
 from weights.published import SDXL_LAYOUT, VAE_FP16_FIX, sdxl_layout
 from weights.registry import PROFILES
@@ -38,6 +38,10 @@ def save(path, shapes):
     return path
 
 
+def table(words, length=0):
+    return max(length, len(words)).to_bytes(8, "little") + words.encode().ljust(length)
+
+
 @pytest.mark.parametrize("kind", FILES)
 def test_every_kind_of_file_is_known_for_what_it_is(kind, tmp_path):
     assert kind_of(FILES[kind]) == kind
@@ -60,6 +64,9 @@ def test_every_kind_of_file_is_known_for_what_it_is(kind, tmp_path):
         ("mine.safetensors", b"", "no safetensors"),
         ("mine.safetensors", b"\xff" * 40, "no safetensors"),
         ("mine.safetensors", b"\x05\0\0\0\0\0\0\0[1,2]", "no safetensors"),
+        ("mine.safetensors", (200_000).to_bytes(8, "little") + b"[" * 200_000, "no safetensors"),
+        ("mine.safetensors", table('{"x": {"shape": [1e999], "data_offsets": [0, 0]}}'), "no safetensors"),
+        ("mine.safetensors", table('{"x": {"shape": [9], "data_offsets": [0, 36]}}'), "cut short"),
         ("mine.txt", b"hello, world", "no safetensors"),
     ],
 )
@@ -69,6 +76,16 @@ def test_what_is_no_table_of_tensors_is_refused_unopened(name, content, word, tm
         check_sdxl(tmp_path / name)
     assert word in told.value.message
     assert told.value.cure
+
+
+@pytest.mark.parametrize("begins", [b"PK", b"\x80\x02", b"\x80\x04"])
+def test_a_table_whose_length_begins_like_a_pickle_is_read(begins, tmp_path):
+    path = tmp_path / "mine.safetensors"
+    words = '{"x": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}'
+    path.write_bytes(table(words, int.from_bytes(begins, "little")) + bytes(4))
+    assert shapes_in(path, "base") == {"x": (1,)}
+    with pytest.raises(RequestError, match=r"no safetensors|pickle"):
+        shapes_in(path, "base", largest=100)
 
 
 def test_a_file_takes_the_place_of_the_base(tmp_path):

@@ -1,9 +1,11 @@
 """A LoRA acts for one request and is gone afterwards; what does not fit is told or refused, never passed over."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from errors import OutOfMemory, RequestError
 from generation.request import GenerationRequest, Lora
@@ -60,8 +62,6 @@ def test_two_loras_act_together(engine, photo, fitting, tmp_path):
 
 
 def test_parts_that_belong_to_no_layer_are_told(engine, photo, tmp_path, fitting):
-    from safetensors.torch import load_file
-
     tensors = load_file(fitting)
     tensors["unet.down_blocks.9.attn.to_q.lora_A.weight"] = torch.ones(2, 16)
     tensors["unet.down_blocks.9.attn.to_q.lora_B.weight"] = torch.ones(16, 2)
@@ -87,6 +87,29 @@ def broken_files(folder, unet):
     for name, content in {"empty": b"", "pickle": b"\x80\x04K\x01.", "text": b"{}" * 50}.items():
         (folder / f"{name}.safetensors").write_bytes(content)
         yield str(folder / f"{name}.safetensors")
+
+
+def test_halves_that_are_missing_are_told_and_never_drawn_at_random(engine, photo, tmp_path, fitting):
+    tensors = load_file(fitting)
+    del tensors[f"unet.{LAYERS[0]}.lora_B.weight"]
+    save_file(tensors, tmp_path / "half.safetensors")
+    with pytest.raises(RequestError, match=r"half.safetensors lacks the second half of 1 of its 2 parts"):
+        pixels(engine, photo, loras=(Lora(str(tmp_path / "half.safetensors")),))
+
+
+@pytest.mark.parametrize("sign", ["lora_magnitude_vector", "dora_scale"])
+def test_a_dora_is_refused_by_name(engine, photo, tmp_path, fitting, sign):
+    tensors = {**load_file(fitting), f"unet.{LAYERS[0]}.{sign}": torch.ones(32)}
+    save_file(tensors, tmp_path / "magnitudes.safetensors")
+    with pytest.raises(RequestError, match=r"magnitudes.safetensors is a DoRA"):
+        pixels(engine, photo, loras=(Lora(str(tmp_path / "magnitudes.safetensors")),))
+
+
+def test_a_file_that_is_cut_short_is_called_so(engine, photo, tmp_path, fitting):
+    path = tmp_path / "torso.safetensors"
+    path.write_bytes(Path(fitting).read_bytes()[:-50])
+    with pytest.raises(RequestError, match=r"torso.safetensors is cut short. Download it again"):
+        pixels(engine, photo, loras=(Lora(str(path)),))
 
 
 def test_a_full_device_is_no_misfit(engine, photo, fitting, monkeypatch):

@@ -44,7 +44,14 @@ def test_a_removed_file_is_deleted(tmp_path: Path, uploaded: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("a.safetensors", b"PK not a lora"), ("a.safetensors", b""), ("a.pt", b"x" * 99)]
+    ("name", "content"),
+    [
+        ("a.safetensors", b"PK not a lora"),
+        ("a.safetensors", b""),
+        ("a.safetensors", (99_999).to_bytes(8, "little") + b"[" * 99_999),
+        ("a.safetensors", (9 * 2**20).to_bytes(8, "little") + b"{}".ljust(9 * 2**20)),
+        ("a.pt", b"x" * 99),
+    ],
 )
 def test_a_file_that_is_none_is_refused_and_deleted(tmp_path: Path, name: str, content: bytes) -> None:
     file = tmp_path / "uploads" / name
