@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -12,9 +13,6 @@ from api.settings import ServiceSettings
 from errors import ServiceError
 from face.analyzer import FaceAnalyzer
 from face.skin import skin_angle, tone_of
-
-METHODS = ("off", "none", "on", "local", "gemini")
-"""What may be asked for; "on" is the best that the deployment has."""
 
 
 @dataclass(frozen=True)
@@ -38,18 +36,22 @@ class AnalysisFailed(ServiceError):
     code = "analysis_failed"
 
 
-Analyse = Callable[[Image.Image], Analysis]
-"""One way to analyse a photo (RGB, upright). Raises AnalysisFailed."""
+Analyse = Callable[[Image.Image, threading.Event | None], Analysis]
+"""One way to analyse a photo (RGB, upright), given up when the event is set. Raises AnalysisFailed."""
 
 
 def method_of(asked: str, settings: ServiceSettings) -> str:
-    """ "none", "local" or "gemini"."""
+    """ "none", "local" or "gemini"; what is asked for as "on" is the best that the deployment has."""
     best = "gemini" if settings.gemini_key else "local"
     return {"off": "none", "on": best}.get(asked, asked)
 
 
 def guess(
-    method: str, photos: Sequence[Image.Image], analyzer: FaceAnalyzer | None, gemini: Analyse | None
+    method: str,
+    photos: Sequence[Image.Image],
+    analyzer: FaceAnalyzer | None,
+    gemini: Analyse | None,
+    cancel: threading.Event | None = None,
 ) -> tuple[Analysis, list[str]]:
     """What an analysis makes of the first of the photos, and notes on what it could not do.
 
@@ -57,6 +59,7 @@ def guess(
         method: as `method_of` gives it.
         analyzer: None when no faces can be found here.
         gemini: None without a key; what it leaves open, or all when it fails, is guessed locally.
+        cancel: once set, no answer is waited for.
     """
     if method == "none":
         return Analysis(), []
@@ -65,12 +68,16 @@ def guess(
         notes.append("Analysis by Gemini is not set up here; the photo was analysed on this server instead.")
     elif method == "gemini" and gemini is not None:
         try:
-            seen = gemini(photos[0])
+            seen = gemini(photos[0], cancel)
         except AnalysisFailed as error:
             notes.append(f"{error.message} The photo was analysed on this server instead.")
     if analyzer is None:
         return seen, [*notes, "No face analysis is available, so the photo was not analysed."]
-    return seen.over(local(photos[0], analyzer)), notes
+    known = seen.over(local(photos[0], analyzer))
+    unknown = [one.name.replace("_", " ") for one in fields(known) if getattr(known, one.name) is None]
+    if method == "local" and unknown:
+        notes.append(f"The analysis on this server could not tell: {', '.join(unknown)}.")
+    return known, notes
 
 
 def local(photo: Image.Image, analyzer: FaceAnalyzer) -> Analysis:

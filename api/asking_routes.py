@@ -6,7 +6,6 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
-from PIL import Image
 from starlette.concurrency import run_in_threadpool
 
 from api.answers import FaceAnswer, FacesAnswer, PhotoAnswer, StateAnswer, StyleAnswer
@@ -14,7 +13,7 @@ from api.asking import Owner, Served
 from api.failures import RETRY_SECONDS
 from api.metrics import CONTENT_TYPE
 from api.openapi import failures, form
-from api.pictures import named, opened
+from api.pictures import Opened, named, weigh
 from api.service import Service
 from api.uploads import read_form
 from errors import NoFaceFound, NotReady, PhotoError, RequestError
@@ -30,7 +29,7 @@ FACES_FORM = form(None, {PHOTOS: (True, "Photos of one person.")}, required=(PHO
 @router.post(
     "/api/v1/faces",
     response_model=FacesAnswer,
-    responses=failures(413, 415, 422),
+    responses=failures(413, 415, 422, 429),
     openapi_extra=FACES_FORM,
     tags=["photos"],
 )
@@ -43,7 +42,7 @@ async def faces(request: Request, service: Served, owner: Owner) -> Response:
     photos = named(sent.files)
     if not photos:
         raise PhotoError("There is no photo.", field=PHOTOS, cure="Send photos, in curl: -F photos=@me.jpg")
-    return JSONResponse((await run_in_threadpool(_coach, service, photos)).model_dump())
+    return JSONResponse((await service.inspect(lambda: _coach(service, photos))).model_dump())
 
 
 @router.get("/api/v1/styles", response_model=list[StyleAnswer], responses=failures(), tags=["photos"])
@@ -105,7 +104,8 @@ def _coach(service: Service, photos: dict[str, bytes]) -> FacesAnswer:
     if analyzer is None:
         service.studio.require()
         raise NotReady("Faces cannot be looked for here.", cure="The operator of this service can cure it.")
-    pictures: tuple[Image.Image, ...] = opened(photos, PHOTOS)
+    weigh(photos)
+    pictures = Opened(photos, PHOTOS)
     try:
         reports = identify(pictures, analyzer).reports
     except NoFaceFound as error:

@@ -5,9 +5,12 @@ The photo leaves this server: only when a key is set and a request asks for it.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
+import threading
+import time
 from typing import Any
 
 import httpx2
@@ -22,6 +25,7 @@ LONGEST_SIDE = 768
 """Pixels of the photo that is sent; its metadata stay here."""
 
 TRIES = 2
+POLL = 0.05
 LONGEST_WORDS = 40
 LARGEST_ANSWER = 2**20
 
@@ -41,33 +45,67 @@ SCHEMA = {
 FAILED = "Gemini {}."
 
 
+class _TooSlow(Exception):
+    """The answer was not there when the time of a try was over."""
+
+
 class Gemini:
-    """Raises AnalysisFailed whatever goes wrong; a slow or failing answer is asked for once more."""
+    """Raises AnalysisFailed whatever goes wrong; a slow or failing answer is asked for once more.
+
+    The settings' seconds are for a whole try, however slowly its bytes come.
+    """
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._address = f"{settings.gemini_url.rstrip('/')}/v1beta/models/{settings.gemini_model}:generateContent"
         self._key = settings.gemini_key
         self._timeout = settings.gemini_timeout
 
-    def __call__(self, photo: Image.Image) -> Analysis:
+    def __call__(self, photo: Image.Image, cancel: threading.Event | None = None) -> Analysis:
+        """cancel: once set, nothing more is waited for."""
         question = _question(photo)
         reason = ""
-        with httpx2.Client(timeout=self._timeout, follow_redirects=False, trust_env=True) as client:
-            for _ in range(TRIES):
-                try:
-                    answer = client.post(self._address, json=question, headers={"x-goog-api-key": self._key})
-                except httpx2.TimeoutException:
-                    reason = f"did not answer within {self._timeout:g} seconds"
-                    continue
-                except httpx2.HTTPError:
-                    reason = "could not be reached"
-                    continue
-                if answer.status_code == 200:
-                    return read_answer(answer.content)
-                reason = f"answered with status {answer.status_code}"
-                if answer.status_code != 429 and answer.status_code < 500:
+        for _ in range(TRIES):
+            try:
+                status, content = asyncio.run(self._ask(question, cancel))
+            except (httpx2.TimeoutException, _TooSlow):
+                reason = f"did not answer within {self._timeout:g} seconds"
+            except httpx2.HTTPError:
+                reason = "could not be reached"
+            else:
+                if status == 200:
+                    return read_answer(content)
+                reason = f"answered with status {status}"
+                if status != 429 and status < 500:
                     break
+            if cancel is not None and cancel.is_set():
+                break
         raise AnalysisFailed(FAILED.format(reason))
+
+    async def _ask(self, question: dict[str, Any], cancel: threading.Event | None) -> tuple[int, bytes]:
+        """One try, from the connection to the last byte, given up when its time is over."""
+        asking = asyncio.ensure_future(self._post(question))
+        until = time.monotonic() + self._timeout
+        while not asking.done() and time.monotonic() < until and not (cancel is not None and cancel.is_set()):
+            await asyncio.wait((asking,), timeout=POLL)
+        if not asking.done():
+            asking.cancel()
+            await asyncio.wait((asking,))
+            raise _TooSlow
+        return asking.result()
+
+    async def _post(self, question: dict[str, Any]) -> tuple[int, bytes]:
+        """Status and body; of the body no more than tells that it is too long, and never unpacked."""
+        headers = {"x-goog-api-key": self._key, "Accept-Encoding": "identity"}
+        content = b""
+        async with (
+            httpx2.AsyncClient(timeout=self._timeout, follow_redirects=False, trust_env=True) as client,
+            client.stream("POST", self._address, json=question, headers=headers) as answer,
+        ):
+            async for part in answer.aiter_raw():
+                content += part
+                if len(content) > LARGEST_ANSWER:
+                    break
+        return answer.status_code, content
 
 
 def read_answer(content: bytes) -> Analysis:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from starlette.concurrency import run_in_threadpool
 
 from api.answers import BodyAnswer, JobAnswer, Link, body_answer, job_answer
 from api.asking import Deadline, Key, Linked, Owner, Prefer, Served
@@ -71,7 +71,8 @@ async def generate_identity_body(
     if not photos:
         raise _no_photo(FACES)
     document = options_in(sent.fields, BodyOptions).model_dump(mode="json", exclude_none=True)
-    job, _ = await run_in_threadpool(service.submit, owner, BODY, document, photos, key=key, deadline=deadline)
+    submit = partial(service.submit, owner, BODY, document, photos, key=key, deadline=deadline)
+    job, _ = await service.inspect(submit)
     if _later(prefer):
         return _accepted(job, link)
     job = await service.until_over(job, request.is_disconnected, leave=key is not None)
@@ -88,7 +89,8 @@ async def generate(
     if not any(name.startswith(("photos.", "template.")) for name in photos):
         raise _no_photo("photos")
     document = options_in(sent.fields, Options, JSON_FIELD).model_dump(mode="json", exclude_defaults=True)
-    job, _ = await run_in_threadpool(service.submit, owner, GENERATE, document, photos, key=key, deadline=deadline)
+    submit = partial(service.submit, owner, GENERATE, document, photos, key=key, deadline=deadline)
+    job, _ = await service.inspect(submit)
     return _accepted(job, link)
 
 

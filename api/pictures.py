@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import io
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from PIL import Image
 
+from api.body import FACES
 from api.options import Options
-from errors import RequestError
-from face.photo import open_photo
+from errors import PhotoError, RequestError
+from face.photo import FORMATS, open_photo
 from generation.controls import Control
 from generation.people import MOST, Person
 from generation.request import MAX_PHOTOS, GenerationRequest, Lora
@@ -27,6 +29,9 @@ TEMPLATE = "template"
 FILE_FIELDS = (PHOTOS, *PEOPLE, *SINGLE, *CONTROLS, TEMPLATE)
 """Form fields of `POST /generate` that take files."""
 
+MOST_MEGAPIXELS = 120
+"""Of all pictures of a request together, in millions; opened they take three bytes a pixel."""
+
 Named = dict[str, bytes]
 
 
@@ -38,24 +43,67 @@ def named(files: Mapping[str, Sequence[bytes]]) -> Named:
     kept: Named = {}
     for field, contents in files.items():
         sent = [content for content in contents if content]
-        most = MAX_PHOTOS if field in (PHOTOS, *PEOPLE) else 1
+        most = MAX_PHOTOS if field in (PHOTOS, FACES, *PEOPLE) else 1
         if len(sent) > most:
             raise RequestError(f"{field} has {len(sent)} files.", field=field, cure=f"Send at most {most}.")
         kept |= {f"{field}.{number}": content for number, content in enumerate(sent)}
     return kept
 
 
-def opened(pictures: Mapping[str, bytes], field: str) -> tuple[Image.Image, ...]:
-    """The pictures of one field, in their order. Raises PhotoError."""
-    names = [name for name in pictures if name.rpartition(".")[0] == field]
-    names.sort(key=lambda name: int(name.rpartition(".")[2]))
-    return tuple(open_photo(pictures[name], field=field) for name in names)
+def weigh(pictures: Mapping[str, bytes]) -> None:
+    """Raises PhotoError when the headers of the pictures tell of more pixels than a request may have together."""
+    total = sum(_megapixels(data) for name, data in pictures.items() if not name.startswith(f"{TEMPLATE}."))
+    if total > MOST_MEGAPIXELS:
+        raise PhotoError(
+            f"The pictures have {total:.0f} megapixels together.",
+            field=next(iter(pictures)).rpartition(".")[0],
+            cure=f"Send fewer or smaller ones: at most {MOST_MEGAPIXELS} megapixels.",
+        )
 
 
-def request_of(options: Options, pictures: Mapping[str, bytes], *, hub_loras: bool = False) -> GenerationRequest:
+def opened(pictures: Mapping[str, bytes], field: str, longest: int | None = None) -> tuple[Image.Image, ...]:
+    """The pictures of one field, in their order.
+
+    longest: px to which the long side of larger ones is brought, each before the next is opened.
+
+    Raises PhotoError.
+    """
+    return tuple(Opened(pictures, field, longest))
+
+
+class Opened(Sequence[Image.Image]):
+    """The pictures of one field, each opened when it is asked for and not kept. Raises PhotoError then."""
+
+    def __init__(self, pictures: Mapping[str, bytes], field: str, longest: int | None = None) -> None:
+        self._pictures, self._field, self._longest = pictures, field, longest
+        names = [name for name in pictures if name.rpartition(".")[0] == field]
+        self._names = sorted(names, key=lambda name: int(name.rpartition(".")[2]))
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return tuple(self._open(name) for name in self._names[place])
+        return self._open(self._names[place])
+
+    def __iter__(self) -> Iterator[Image.Image]:
+        return map(self._open, self._names)
+
+    def _open(self, name: str) -> Image.Image:
+        picture = open_photo(self._pictures[name], field=self._field)
+        if self._longest is not None:
+            picture.thumbnail((self._longest, self._longest))
+        return picture
+
+
+def request_of(
+    options: Options, pictures: Mapping[str, bytes], *, hub_loras: bool = False, longest: int | None = None
+) -> GenerationRequest:
     """The request that options and pictures ask for together; not resolved yet.
 
     hub_loras: whether LoRAs in repositories of the hub may be named.
+    longest: of photos of people, see `opened`.
 
     Raises PhotoError, RequestError.
     """
@@ -66,14 +114,23 @@ def request_of(options: Options, pictures: Mapping[str, bytes], *, hub_loras: bo
         if value is not None
     }
     return GenerationRequest(
-        photos=opened(pictures, PHOTOS),
+        photos=opened(pictures, PHOTOS, longest),
         template=_template(pictures),
-        others=tuple(Person(photos) for field in PEOPLE if (photos := opened(pictures, field))),
+        others=tuple(Person(photos) for field in PEOPLE if (photos := opened(pictures, field, longest))),
         controls=_controls(options, single),
         loras=tuple(_lora(one.name, one.weight, hub_loras) for one in options.loras),
         **{field: single[field] for field in SINGLE},
         **values,
     )
+
+
+def _megapixels(data: bytes) -> float:
+    """By the header; 0 for what is no picture, which is refused when it is opened."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+            return picture.width * picture.height / 1e6
+    except Exception:  # decoders of hostile bytes raise whatever comes
+        return 0.0
 
 
 def _template(pictures: Mapping[str, bytes]) -> Template | None:

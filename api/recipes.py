@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from PIL import Image
 
-from api.analysis import Analyse, Analysis, guess, method_of
+from api.analysis import Analyse, guess, method_of
 from api.body import FACES, BodyOptions, figure_request
 from api.job import Job
 from api.options import Options
-from api.pictures import opened, request_of
+from api.pictures import opened, request_of, weigh
 from api.settings import ServiceSettings
 from api.studio import Studio
 from generation.request import GeneratedImage, GenerationRequest, GenerationResult
@@ -20,6 +21,11 @@ from outputs.metadata import png_bytes, settings_of
 
 GENERATE = "generate"
 BODY = "identity-body"
+
+CHECKED_SIDE = 1600
+"""Pixels of the long side of photos when they are only looked at for a face, before they enter the queue."""
+CHECKED_PHOTOS = 4
+"""Photos of a person that are looked at then; where there are more, the run itself tells whether one has a face."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +77,15 @@ class Recipes:
         self._settings = settings
         self._gemini = gemini
 
-    def of(self, job: Job) -> Recipe:
-        """Raises InputError of any kind: nothing in the store is trusted more than what came in."""
+    def of(self, job: Job, cancel: threading.Event | None = None) -> Recipe:
+        """cancel: once set, no analysis is waited for.
+
+        Raises InputError of any kind: nothing in the store is trusted more than what came in.
+        """
         notes = []
         if (reason := self._studio.reason) is not None:
             notes.append(f"Made by plain SDXL, without the person's face: {reason}")
-        recipe = self._body(job) if job.kind == BODY else self._general(job)
+        recipe = self._body(job, cancel) if job.kind == BODY else self._general(job)
         return replace(recipe, method=self._studio.method, notes=(*notes, *recipe.notes))
 
     def check(self, kind: str, document: Mapping[str, Any], photos: Mapping[str, bytes]) -> None:
@@ -84,12 +93,13 @@ class Recipes:
 
         Raises InputError of any kind, NoFaceFound among them when faces can be looked for already.
         """
+        weigh(photos)
         profile, styles = self._studio.profile, self._studio.styles
         if kind == BODY:
             options = BodyOptions.model_validate(document)
-            request, _ = figure_request(options, options.stated, opened(photos, FACES), profile)
+            request, _ = figure_request(options, options.stated, opened(photos, FACES, CHECKED_SIDE), profile)
         else:
-            request = self._request(Options.model_validate(document), photos)
+            request = self._request(Options.model_validate(document), photos, CHECKED_SIDE)
         request.resolved(profile, styles)
         analyzer = self._studio.analyzer
         if analyzer is not None and request.template is None:
@@ -98,29 +108,25 @@ class Recipes:
                 name = (FACES if kind == BODY else "photos") if number == 0 else f"person_{number + 1}"
                 _require_a_face(pictures, analyzer, name)
 
-    def _request(self, options: Options, photos: Mapping[str, bytes]) -> GenerationRequest:
-        return request_of(options, photos, hub_loras=self._settings.hub_loras)
+    def _request(self, options: Options, photos: Mapping[str, bytes], longest: int | None = None) -> GenerationRequest:
+        return request_of(options, photos, hub_loras=self._settings.hub_loras, longest=longest)
 
     def _general(self, job: Job) -> Recipe:
         return Recipe(self._request(Options.model_validate(dict(job.request)), job.photos), "")
 
-    def _body(self, job: Job) -> Recipe:
+    def _body(self, job: Job, cancel: threading.Event | None) -> Recipe:
         options = BodyOptions.model_validate(dict(job.request))
         photos = opened(job.photos, FACES)
         method = method_of(options.asked_analysis, self._settings)
-        guessed, notes = guess(method, photos, self._studio.analyzer, self._gemini)
+        guessed, notes = guess(method, photos, self._studio.analyzer, self._gemini, cancel)
         known = options.stated.over(guessed)
         request, told = figure_request(options, known, photos, self._studio.profile)
-        return Recipe(request, "", (*notes, *told), {"analysis": _analysis(known)})
+        return Recipe(request, "", (*notes, *told), {"analysis": asdict(known)})
 
 
 def _require_a_face(pictures: Sequence[Image.Image], analyzer: Any, field_name: str) -> None:
-    if pictures and not any(analyzer.find(picture) for picture in pictures):
+    if 0 < len(pictures) <= CHECKED_PHOTOS and not any(analyzer.find(picture) for picture in pictures):
         raise analyzer.no_face(field_name)
-
-
-def _analysis(known: Analysis) -> dict[str, Any]:
-    return asdict(known)
 
 
 def _told(image: GeneratedImage) -> dict[str, Any]:

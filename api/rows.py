@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, false, func, insert
 
 from api.database import jobs, pictures
 from api.job import Job
+from errors import KeyReused, QueueFull
 
 _SAME = (
     "id", "owner", "kind", "state", "changed", "step", "total", "seconds_left", "created", "started", "finished",
@@ -63,3 +64,25 @@ def as_job(connection: Connection, row: Row[Any], *, with_photos: bool = False) 
         position=number_of(connection, ahead) if row.state == "queued" else None,
         photos={one.name: one.data for one in connection.execute(photos)} if with_photos else {},
     )
+
+
+def admitted(connection: Connection, owner: str, key: str | None, mark: str | None, limit: int) -> Job | None:
+    """The owner's job of this key; None when there is none and a new one has room.
+
+    mark: fingerprint of the request that came with the key. limit: jobs that may wait at once.
+
+    Raises KeyReused, QueueFull.
+    """
+    if key is not None:
+        known = connection.execute(select(jobs).where(jobs.c.owner == owner, jobs.c.key == key)).one_or_none()
+        if known is not None:
+            if known.fingerprint != mark:
+                raise KeyReused(
+                    "This Idempotency-Key was used for another request.",
+                    field="Idempotency-Key",
+                    cure="Take a new key for a new request.",
+                )
+            return as_job(connection, known)
+    if number_of(connection, jobs.c.state == "queued") >= limit:
+        raise QueueFull(f"{limit} requests wait already.", cure="Try again later.")
+    return None

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
+import anyio
+import anyio.to_thread
 from starlette.concurrency import run_in_threadpool
 
 from api.gemini import Gemini
@@ -18,9 +20,13 @@ from api.settings import ServiceSettings
 from api.store import JobStore
 from api.studio import Studio
 from api.worker import LEASE, Worker
-from errors import Cancelled, NotThere, RequestError
+from errors import Cancelled, NotThere, QueueFull, RequestError
+
+T = TypeVar("T")
 
 POLL = 0.1
+INSPECTED_AT_ONCE = 2
+"""Requests whose pictures are opened and looked at side by side; the others wait."""
 
 
 class Service:
@@ -38,6 +44,7 @@ class Service:
         self.store = store
         self.studio = studio
         self.metrics = Metrics()
+        self._inspections = anyio.CapacityLimiter(INSPECTED_AT_ONCE)
         self.recipes = Recipes(studio, settings, Gemini(settings) if settings.gemini_key else None)
         self.worker = None
         if name is not None:
@@ -56,6 +63,12 @@ class Service:
             self.worker.stop(self.settings.grace)
         self.store.close()
 
+    async def inspect(self, call: Callable[[], T]) -> T:
+        """Runs in a thread what opens pictures of a request. Raises QueueFull when too many requests wait for that."""
+        if self._inspections.statistics().tasks_waiting >= self.settings.queue_limit:
+            raise QueueFull("Too many requests wait already.", cure="Try again later.")
+        return await anyio.to_thread.run_sync(call, limiter=self._inspections)
+
     def submit(
         self,
         owner: str,
@@ -72,12 +85,15 @@ class Service:
         """
         if self.studio.state == "failed":
             self.studio.require()
-        self.recipes.check(kind, document, photos)
         limit = self.settings.deadline
         if deadline is not None and not (math.isfinite(deadline) and 0 < deadline <= limit):
             raise RequestError(
                 "deadline is out of range.", field="deadline", cure=f"Give seconds above 0, at most {limit:g}."
             )
+        known = self.store.admit(owner, kind, document, photos, key=key, limit=self.settings.queue_limit)
+        if known is not None:
+            return known, False
+        self.recipes.check(kind, document, photos)
         job, created = self.store.submit(
             owner,
             kind,

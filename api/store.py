@@ -12,8 +12,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, u
 from api.database import Database, jobs, pictures
 from api.idempotency import checked_key, fingerprint
 from api.job import OPEN, STATES, Job
-from api.rows import NEWS, as_job, failed, held, keep, number_of, of
-from errors import KeyReused, QueueFull
+from api.rows import NEWS, admitted, as_job, failed, held, keep, of
 
 INTERRUPTED = ("interrupted", "The job was cut off while it ran. It was not run again; send it once more.")
 TOO_LATE = ("deadline_exceeded", "The job was not done within its deadline.")
@@ -68,18 +67,9 @@ class JobStore:
         mark = None if key is None else fingerprint(kind, request, photos)
         with self._database.writing() as connection:
             self._database.lock(connection)
-            if key is not None:
-                known = connection.execute(select(jobs).where(jobs.c.owner == owner, jobs.c.key == key)).one_or_none()
-                if known is not None:
-                    if known.fingerprint != mark:
-                        raise KeyReused(
-                            "This Idempotency-Key was used for another request.",
-                            field="Idempotency-Key",
-                            cure="Take a new key for a new request.",
-                        )
-                    return as_job(connection, known), False
-            if number_of(connection, jobs.c.state == "queued") >= limit:
-                raise QueueFull(f"{limit} requests wait already.", cure="Try again later.")
+            known = admitted(connection, owner, key, mark, limit)
+            if known is not None:
+                return known, False
             now = self._database.now(connection)
             row = connection.execute(
                 insert(jobs)
@@ -98,6 +88,25 @@ class JobStore:
             ).one()
             keep(connection, row.number, "photo", photos)
             return as_job(connection, row), True
+
+    def admit(
+        self,
+        owner: str,
+        kind: str,
+        request: Mapping[str, Any],
+        photos: Mapping[str, bytes],
+        *,
+        key: str | None = None,
+        limit: int,
+    ) -> Job | None:
+        """What `submit` would say just now, without submitting: the job of this key, or None when there is room.
+
+        Raises as `submit` does.
+        """
+        key = checked_key(key)
+        mark = None if key is None else fingerprint(kind, request, photos)
+        with self._database.reading() as connection:
+            return admitted(connection, owner, key, mark, limit)
 
     def claim(self, worker: str, lease: float) -> Job | None:
         """The job that has waited longest, with its photos, as running; None when nothing waits.

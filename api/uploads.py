@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from errors import PhotoError, RequestError, TooLarge, WrongMediaType
 
-MOST_FILES = 64
+MOST_FILES = 32
 MOST_FIELDS = 128
 LONGEST_FIELD = 256 * 2**10
 """Bytes of one text field; the longest prompt that is taken has 40,000."""

@@ -150,7 +150,7 @@ class Worker:
         return told.code
 
     def _outcome(self, job: Job, running: _Run) -> Outcome:
-        recipe = self._recipes.of(job)
+        recipe = self._recipes.of(job, running.cancel)
         events = self._studio.run(recipe.request, running.cancel)
         try:
             for event in events:

@@ -1,6 +1,7 @@
 """Photo analysis: local, and Gemini's API played by a real HTTP server that is right, slow or broken."""
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -71,6 +72,60 @@ def test_a_right_answer_is_read_and_the_key_is_sent_in_a_header(player, photo) -
     assert sent["contents"][0]["parts"][0]["inline_data"]["mime_type"] == "image/jpeg"
 
 
+class Dripping:
+    """A server that sends its answer byte by byte and never ends."""
+
+    def __init__(self, pause: float) -> None:
+        self.line = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self.line.getsockname()[1]}"
+        self._pause = pause
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                taken, _ = self.line.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._drip, args=(taken,), daemon=True).start()
+
+    def _drip(self, taken: socket.socket) -> None:
+        with taken:
+            try:
+                taken.recv(65536)
+                taken.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+                while True:
+                    taken.sendall(b"1\r\n \r\n" if self._pause else b"10000\r\n" + bytes(65536) + b"\r\n")
+                    time.sleep(self._pause)
+            except OSError:
+                return
+
+
+@pytest.mark.parametrize(("pause", "words"), [(0.02, "did not answer within"), (0, "cannot be read")])
+def test_an_answer_without_an_end_is_given_up(photo, pause, words) -> None:
+    dripping = Dripping(pause)
+    settings = ServiceSettings(gemini_key="k", gemini_url=dripping.address, gemini_timeout=0.5 if pause else 30)
+    began = time.monotonic()
+    with dripping.line, pytest.raises(AnalysisFailed, match=words):
+        Gemini(settings)(photo)
+    assert time.monotonic() - began < 20
+
+
+def test_a_canceled_job_waits_for_no_answer(photo) -> None:
+    dripping, cancel = Dripping(0.02), threading.Event()
+    settings = ServiceSettings(gemini_key="k", gemini_url=dripping.address, gemini_timeout=600)
+    threading.Timer(0.3, cancel.set).start()
+    with dripping.line, pytest.raises(AnalysisFailed):
+        Gemini(settings)(photo, cancel)
+
+
+def test_the_analysis_here_says_what_it_could_not_tell(photo) -> None:
+    seen, notes = guess("local", [photo], SteadyAnalyzer(), None)
+    assert seen.ethnicity is None
+    assert "could not tell" in notes[-1]
+    assert "ethnicity" in notes[-1]
+
+
 def test_a_slow_answer_is_asked_for_once_more(player, photo) -> None:
     player.answers = [(3, 200, body(RIGHT)), (0, 200, body(RIGHT))]
     assert Gemini(player.settings())(photo).age == 34
@@ -107,7 +162,7 @@ def test_words_of_a_stranger_are_not_trusted() -> None:
 
 
 def test_a_failure_is_a_note_and_the_photo_is_analysed_here(photo) -> None:
-    def broken(_) -> Analysis:
+    def broken(*_) -> Analysis:
         raise AnalysisFailed("Gemini could not be reached.")
 
     seen, notes = guess("gemini", [photo], SteadyAnalyzer(), broken)

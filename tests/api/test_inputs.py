@@ -12,8 +12,9 @@ from PIL import Image
 
 from api.body import BodyOptions
 from api.options import Options
-from api.pictures import FILE_FIELDS
+from api.pictures import FILE_FIELDS, Opened, opened
 from generation.request import PICTURES, GenerationRequest
+from tests.api.conftest import encoded
 
 URL = "/api/v1/generate"
 BODY = "/api/v1/generate-identity-body"
@@ -40,6 +41,43 @@ def test_an_image_bomb_is_refused_from_its_header(serve, field, side) -> None:
     assert time.monotonic() - began < 5
     assert answer.status_code == 422
     assert "too large" in answer.json()["error"]["message"]
+
+
+def test_several_photos_of_a_face_are_taken(serve, jpeg) -> None:
+    answer = serve(worker=None).client.post(BODY, files=[("face_image", jpeg)] * 2, headers={"Prefer": "respond-async"})
+    assert answer.status_code == 202, answer.text
+
+
+@pytest.mark.parametrize("url", [BODY, URL, "/api/v1/faces"])
+def test_many_large_pictures_are_refused_by_their_headers_together(serve, url, monkeypatch) -> None:
+    data = bomb(6300, 6300)
+    field = "face_image" if url == BODY else "photos"
+    decoded = []
+    monkeypatch.setattr("api.pictures.open_photo", lambda *args, **more: decoded.append(args))
+    answer = serve(worker=None).client.post(url, files=[(field, data)] * 16)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["field"] == field
+    assert "635 megapixels" in answer.json()["error"]["message"]
+    assert decoded == []
+
+
+def test_a_photo_is_small_when_it_is_looked_at_and_only_one_is_open(photo) -> None:
+    large = encoded(photo.resize((4000, 3000)), "JPEG")
+    photos = {f"photos.{number}": large for number in range(3)}
+    assert [picture.size for picture in opened(photos, "photos", 1600)] == [(1600, 1200)] * 3
+    assert [picture.size for picture in Opened(photos, "photos")] == [(4000, 3000)] * 3
+    assert Opened(photos, "photos")[1].size == (4000, 3000)
+
+
+def test_a_full_queue_and_a_known_key_are_told_before_photos_are_opened(serve, jpeg, monkeypatch) -> None:
+    served = serve(worker=None, queue_limit=1)
+    job = served.job(files={"photos": jpeg}, headers={"Idempotency-Key": "k"})
+    looked = []
+    monkeypatch.setattr(served.service.recipes, "check", lambda *args: looked.append(args))
+    again = served.job(files={"photos": jpeg}, headers={"Idempotency-Key": "k"})
+    assert again["id"] == job["id"]
+    assert served.client.post(URL, files={"photos": jpeg}).status_code == 429
+    assert looked == []
 
 
 @pytest.mark.parametrize(
