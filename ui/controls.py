@@ -18,7 +18,8 @@ from outputs.metadata import read_settings, request_from_settings
 from style_presets import STYLES, Style
 from ui.company import MOST
 from ui.followed import WORDS, form_of, kinds_of
-from ui.form import MOST_STEPS, MOST_STRENGTH, label_of
+from ui.form import MOST_STEPS, MOST_STRENGTH, label_of, size_for
+from ui.likeness import WIDEST
 from ui.loras import forget_file
 from ui.pose import START, show_view
 from ui.session import ChosenLora, Session
@@ -188,7 +189,7 @@ def _points(value: Any) -> Any:
     return tuple(map(_points, value)) if isinstance(value, list | tuple) else float(value)
 
 
-def with_advice(controls: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def with_advice(controls: dict[str, Any], changes: Mapping[str, Any], profile: Profile) -> dict[str, Any]:
     """Controls with what an `Advice` changes. Another seed is no control: the page draws one each time."""
     changed = dict(controls)
     for name, value in changes.items():
@@ -198,6 +199,8 @@ def with_advice(controls: dict[str, Any], changes: Mapping[str, Any]) -> dict[st
             changed["view"] = {**changed["view"], "view": value}
         elif name == "seed":
             continue
+        elif value == WIDEST:
+            changed[name] = size_for(MOST, None, profile)
         else:
             changed[name] = value
     return changed

@@ -144,6 +144,17 @@ def label_of(profile: Profile, width: int, height: int) -> str:
     return (fitting or size_labels(profile))[0]
 
 
+def size_for(people: int, size: Any, profile: Profile) -> str:
+    """The label of a size in which so many people have room: the widest for several, the profile's own for one again.
+
+    size: the label chosen so far, which stays where neither applies.
+    """
+    widest = size_label(*max(profile.sizes, key=lambda preset: preset[1] / preset[2]))
+    if people > 1:
+        return widest
+    return label_of(profile, *profile.size) if size == widest else size
+
+
 def read_size(label: Any, profile: Profile) -> tuple[int, int]:
     for preset in profile.sizes:
         if size_label(*preset) == label:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,11 @@ PROFILE_YAW = 45.0
 SMALL_FACE_PX = 60.0
 STEP = 0.2
 HIGHEST_STRENGTH = 1.2
+WIDE = 1.3
+"""Width over height from which on a picture is wide enough for several people."""
+
+WIDEST = "widest"
+"""Stands for the widest size of whichever weights there are."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +52,20 @@ def pose_word(keypoint_error: float | None) -> str:
     return "roughly kept" if keypoint_error <= ROUGHLY_KEPT else "not kept"
 
 
-def advise(identity: float | None, settings: dict[str, Any], reports: tuple[PhotoReport, ...]) -> Advice | None:
+def advise(
+    identity: float | None,
+    settings: dict[str, Any],
+    reports: tuple[PhotoReport, ...],
+    people: Sequence[tuple[int, float | None]] = (),
+) -> Advice | None:
     """The most likely cause first. None when the likeness is fair or better.
 
-    settings: of the finished picture, as `GenerationRequest.to_settings` writes them.
+    Args:
+        settings: of the finished picture, as `GenerationRequest.to_settings` writes them.
+        people: of several, who stands where, 0 the person of 1 Who, and the likeness; None for one who was not found.
     """
+    if lost := sorted(person + 1 for person, likeness in people if likeness is None):
+        return _lost(lost, settings)
     if identity is not None and identity >= FAIR:
         return None
     detail = float(settings.get("adapter_scale") or 0.0)
@@ -76,6 +91,14 @@ def advise(identity: float | None, settings: dict[str, Any], reports: tuple[Phot
         raised = round(detail + STEP, 2)
         return Advice("This face needs more weight.", f"Try face detail {raised:g}", {"detail": raised})
     return Advice("A second, different photo of the person helps most.")
+
+
+def _lost(people: list[int], settings: dict[str, Any]) -> Advice:
+    who = " and ".join(f"Person {number}" for number in people)
+    told = f"{who} {'was' if len(people) == 1 else 'were'} not found in the picture."
+    if not settings.get("keypoints") and settings["width"] < WIDE * settings["height"]:
+        return Advice(f"{told} A wider one has more room for each.", "Try the widest size", {"size": WIDEST})
+    return Advice(told, "Try another seed", {"seed": None})
 
 
 def _unmeasured(settings: dict[str, Any], shape: float) -> Advice:

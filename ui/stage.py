@@ -236,7 +236,7 @@ def file_address(path: Path) -> str:
 
 
 def advise_on(result: Result) -> Advice | None:
-    return advise(result.identity, result.settings, result.reports)
+    return advise(result.identity, result.settings, result.reports, result.people)
 
 
 def _advice(advice: Advice | None) -> str:

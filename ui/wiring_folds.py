@@ -16,6 +16,7 @@ from ui import wording as say
 from ui.company import MOST, move, order_html
 from ui.events import PRIVATE, QUICK, Parts, Shown, index_of, text_of
 from ui.followed import KINDS, add_picture, followed_html
+from ui.form import size_for
 from ui.ground import STRENGTHS as HOW_MUCH
 from ui.ground import add_ground, add_mask, clear, easel_of, ground_html, mask_html, painted
 from ui.inbox import Inbox
@@ -32,7 +33,7 @@ def connect_folds(parts: Parts, profile: Profile, inputs: Inputs, inbox: Inbox, 
     """Binds every control of the folds. LoRA files of visits lie under `loras`."""
     _speed(parts, profile)
     _strengths(parts)
-    _people(parts)
+    _people(parts, profile)
     _work(parts, inputs, inbox)
     _follow(parts, inbox)
     _loras(parts, inbox, loras)
@@ -56,7 +57,7 @@ def _strengths(parts: Parts) -> None:
         parts[f"preset_{name}"].click(None, None, parts.named(STRENGTH_SLIDERS), js=f"() => {moved}", **PRIVATE)
 
 
-def _people(parts: Parts) -> None:
+def _people(parts: Parts, profile: Profile) -> None:
     boxes = [f"person_{number}_box" for number in range(1, MOST)]
 
     def asked(session: Session, people: int) -> Shown:
@@ -71,6 +72,9 @@ def _people(parts: Parts) -> None:
 
     both = parts.named(("session", "people"))
     parts["people"].change(parts.keyed(asked), both, parts.named((*boxes, "people_note", "order")), **QUICK)
+    parts["people"].input(
+        lambda people, size: size_for(people, size, profile), parts.named(("people", "size")), parts["size"], **QUICK
+    )
     parts["order"].select(moved, both, parts["order"], **QUICK)
 
 

@@ -138,7 +138,7 @@ class Results:
         if advice is None:
             return self._parts.values(RESTORED, {})
         session.next_seed = None if "seed" in advice.changes else result.seed
-        return self._parts.values(RESTORED, with_advice(controls, advice.changes))
+        return self._parts.values(RESTORED, with_advice(controls, advice.changes, self._making.profile))
 
     def _restore(self, session: Session, path: str | None) -> Shown:
         if path is None:

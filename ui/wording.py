@@ -53,7 +53,8 @@ WINDOW_NOTE = (
 PEOPLE_LABELS: tuple[tuple[str, int], ...] = (("One", 1), ("Two", 2), ("Three", 3), ("Four", 4))
 PEOPLE_NOTES = {
     1: "One person, from 1 Who.",
-    2: "The first person is the one of 1 Who. Faces are taken from the pose picture, or stand side by side.",
+    2: "The first person is the one of 1 Who. Faces are taken from the pose picture, or stand side by side. "
+    "The size becomes the widest one, so that each has room.",
 }
 GROUND_LABELS: tuple[tuple[str, str], ...] = (("Nothing", "none"), ("Start from it", "start"), ("Into a photo", "into"))
 GROUND_NOTES = {

@@ -7,7 +7,9 @@ from face.face import Face
 from face.references import PhotoReport
 from style_presets import NO_STYLE
 from ui.controls import with_advice
-from ui.likeness import FAIR, KEPT, ROUGHLY_KEPT, STRONG, advise, likeness_word, pose_word
+from ui.form import size_for
+from ui.likeness import FAIR, KEPT, ROUGHLY_KEPT, STRONG, WIDEST, advise, likeness_word, pose_word
+from weights.registry import PROFILES
 
 OFFICIAL = {
     "adapter_scale": 0.8,
@@ -92,10 +94,36 @@ def test_a_picture_without_a_face_gets_advice_too() -> None:
 
 def test_advice_changes_the_controls_it_names() -> None:
     controls = {"detail": 0.4, "start": 0.2, "end": 0.8, "view": {"view": "up", "size": 0.5}}
-    changed = with_advice(controls, {"detail": 0.8, "window": (0.0, 1.0), "view": "front", "seed": None})
+    changed = with_advice(
+        controls, {"detail": 0.8, "window": (0.0, 1.0), "view": "front", "seed": None}, PROFILES["miniature"]
+    )
     assert changed == {
         "detail": 0.8,
         "start": 0.0,
         "end": 1.0,
         "view": {"view": "front", "size": 0.5},
     }
+
+
+@pytest.mark.parametrize(
+    ("size", "people", "told", "changes"),
+    [
+        ((128, 128), [(0, None), (1, 0.5)], "Person 1 was not found", {"size": WIDEST}),
+        ((128, 128), [(1, None), (0, None)], "Person 1 and Person 2 were not found", {"size": WIDEST}),
+        ((256, 128), [(0, 0.4), (1, None)], "Person 2 was not found", {"seed": None}),
+    ],
+)
+def test_of_several_people_the_lost_one_is_named(size, people, told, changes) -> None:
+    advice = advise(None, {**OFFICIAL, "width": size[0], "height": size[1]}, (report(),), people)
+    assert advice is not None
+    assert advice.reason.startswith(told)
+    assert advice.changes == changes
+    wide = with_advice({"size": "Square 128 × 128"}, changes, PROFILES["miniature"])
+    assert wide["size"] == ("Wide 256 × 128" if "size" in changes else "Square 128 × 128")
+
+
+def test_several_people_get_the_widest_size_and_one_the_usual_one_again() -> None:
+    profile = PROFILES["miniature"]
+    assert size_for(2, "Square 128 × 128", profile) == "Wide 256 × 128"
+    assert size_for(1, "Wide 256 × 128", profile) == "Square 128 × 128"
+    assert size_for(1, "Portrait 128 × 160", profile) == "Portrait 128 × 160"
