@@ -101,7 +101,8 @@ def build(settings: Settings, files: Path) -> tuple[gr.Blocks, EngineRoom, Servi
     styles = STYLES if settings.styles is None else load_styles(settings.styles)
     profile = profile_of(settings)
     room = EngineRoom(*ways_of(profile, settings))
-    bases = Bases(room, profile, settings) if settings.choose_base else None
+    # the drawn people have one base alone
+    bases = Bases(room, profile, settings) if settings.choose_base and not profile.drawn else None
     of_service = ServiceSettings.from_environment()
     if settings.auth:
         of_service = replace(of_service, require_key=True)

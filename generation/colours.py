@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
+
+from generation.strengths import STRENGTHS
+
+if TYPE_CHECKING:
+    from generation.request import GenerationRequest
 
 BURNT = 1.25
 """Times as saturated or contrasty as without the person from which on it is worth a hint."""
@@ -22,14 +28,24 @@ class Colours:
     saturation: float
     contrast: float
 
-    def hint(self) -> str | None:
-        """What to do when the person burns the picture, None when it does not."""
+    def hint(self, wish: GenerationRequest) -> str | None:
+        """What to do when the person burns the picture of a settled request, None when it does not."""
         if max(self.saturation, self.contrast) < BURNT:
             return None
         return (
             f"The person makes the picture {self.saturation:.1f} times as saturated and {self.contrast:.1f} times as "
-            'contrasty as it is without. Strengths "balanced" or less guidance calm it.'
+            f"contrasty as it is without. {_cure(wish)}"
         )
+
+
+def _cure(wish: GenerationRequest) -> str:
+    """What is not on already; rescaled guidance needs guidance."""
+    if (wish.guidance or 0.0) <= 1.0:
+        return "A lower adapter strength calms it."
+    calmer = [
+        name for name in ("balanced", "free") if STRENGTHS[name]["guidance_rescale"] > (wish.guidance_rescale or 0.0)
+    ]
+    return f'Strengths "{calmer[0]}" or less guidance calm it.' if calmer else "Less guidance calms it."
 
 
 def compared(picture: Image.Image, plain: Image.Image) -> Colours:

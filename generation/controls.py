@@ -17,6 +17,7 @@ from generation.sources import Sources
 
 if TYPE_CHECKING:
     from generation.request import GenerationRequest
+    from generation.scene import Scene
     from weights.registry import Profile
 
 MOST = 4
@@ -32,7 +33,8 @@ class Control:
     kind: "pose", "canny" or "depth".
     strength: 0 (off) to 2.
     start, end: it acts in this part of the run, fractions with start < end.
-    picture: what is followed, RGB; None for the request's pose picture, or else the picture it starts from.
+    picture: what is followed, RGB; None for the request's pose picture, or else the picture it starts from, or the
+        part that is made of the photo that the person is put into.
     is_map: the picture is what the net reads already (edges, depth, a skeleton), so nothing is to be found in it.
     """
 
@@ -72,33 +74,38 @@ def settled(request: GenerationRequest) -> dict[str, Any]:
 
 def _checked(control: Control, request: GenerationRequest) -> Control:
     kind = ranges.one_of("controls", control.kind, ANNOTATORS)
-    start, end = (ranges.number("controls", value, 0.0, 1.0) for value in (control.start, control.end))
+    strength, start, end = (
+        ranges.number("controls", getattr(control, part), 0.0, most, name=f"The {part} of the control {kind}")
+        for part, most in (("strength", MAX_STRENGTH), ("start", 1.0), ("end", 1.0))
+    )
     if start >= end:
-        raise RequestError("A control ends before it starts.", field="controls", cure="Give a smaller start.")
-    picture = control.picture
-    if picture is None:
-        picture = request.pose if request.pose is not None else request.start_picture
+        raise RequestError(
+            f"The control {kind} ends before it starts.", field="controls", cure="Give it a start below its end."
+        )
+    grounds = (control.picture, request.pose, request.start_picture, request.into)
+    picture = next((one for one in grounds if one is not None), None)
     if not isinstance(picture, Image.Image):
         raise RequestError(
             f"The control {kind} has no picture to follow.",
             field="controls",
             cure="Give it a picture, or give a pose picture.",
         )
-    strength = ranges.number("controls", control.strength, 0.0, MAX_STRENGTH)
     return Control(kind, strength, start, end, picture, ranges.flag("controls", control.is_map))
 
 
 def ready(
-    wish: GenerationRequest, size: tuple[int, int], profile: Profile, sources: Sources
+    wish: GenerationRequest, scene: Scene, profile: Profile, sources: Sources
 ) -> tuple[tuple[ReadyControl, ...], list[str]]:
     """The controls of a settled request, their pictures annotated, and notes. Nets and annotators arrive at first use.
 
     Raises RequestError when the profile has no such net, WeightsMissing, WeightsCorrupt, PhotoError, NoFaceFound.
     """
-    made, notes = [], []
+    made, notes, size = [], [], scene.size
     for control in wish.controls:
         net = _net_folder(control.kind, profile, sources)
         picture = open_photo(cast(Image.Image, control.picture), field="controls")
+        if control.picture is wish.into and scene.canvas is not None:
+            picture = scene.canvas.picture
         annotated = letterboxed(picture, size, _how(control, profile, sources))
         if abs(picture.width * size[1] - picture.height * size[0]) > 0.02 * picture.width * size[1]:
             notes.append(

@@ -175,7 +175,7 @@ class Engine:
             if wish.compare_colours:
                 images = [self._beside_plain(images[0], prepared, run, stopped), *images[1:]]
         for made in images:
-            told += _remarks(made)
+            told += _remarks(made, wish)
         return GenerationResult(
             images=tuple(images),
             settings={**prepared.settings(), **self._provenance},
@@ -246,13 +246,13 @@ class Engine:
             self._pipeline.maybe_free_model_hooks()
 
 
-def _remarks(made: GeneratedImage) -> list[str]:
+def _remarks(made: GeneratedImage, wish: GenerationRequest) -> list[str]:
     told = []
     if made.swapped:
         told.append(
             f"In the picture of seed {made.seed} two people look like each other's reference. Try another seed."
         )
-    if made.colours is not None and (hint := made.colours.hint()):
+    if made.colours is not None and (hint := made.colours.hint(wish)):
         told.append(hint)
     return told
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from errors import InputError
 from face.keypoints import draw_keypoints
 from face.photo import open_photo
 from face.references import Identity, identify
 from face.region import face_region
 from face.views import frontal_interocular
 from generation.controls import ReadyControl, ready
-from generation.people import left_to_right, masks_of
+from generation.people import Person, left_to_right, masks_of
 from generation.prompt import PromptReader
 from generation.request import GenerationRequest
 from generation.scene import Scene, scene_of
@@ -107,12 +108,10 @@ def prepare(
     wish = request.resolved(profile, styles)
     photos = tuple(open_photo(photo, field="photos") for photo in wish.photos)
     identities = [_identity(wish, photos, analyzer)]
-    for other in wish.others:
-        pictures = tuple(open_photo(photo, field="others") for photo in other.photos)
-        identities.append(identify(pictures, analyzer, choices=other.face_choices))
+    identities += [_other(number, other, analyzer) for number, other in enumerate(wish.others)]
     standing = left_to_right(identities, wish.assignment)
     scene = scene_of(wish, standing, analyzer, profile)
-    controls, borders = ready(wish, scene.size, profile, sources)
+    controls, borders = ready(wish, scene, profile, sources)
     prompt, negative_prompt = apply_style(wish.style, wish.prompt, wish.negative_prompt, styles)
     notes = [
         *dict.fromkeys((*request.notes, *wish.notes)),
@@ -120,6 +119,7 @@ def prepare(
         reader.note("negative_prompt", negative_prompt),
         *_left_out(identities),
         *borders,
+        *scene.notes,
         None if wish.refine != "never" else _small_face_note(scene),
     ]
     return Prepared(
@@ -140,6 +140,17 @@ def _identity(wish: GenerationRequest, photos: Sequence[Image.Image], analyzer: 
     if wish.template is not None:
         return Identity(wish.template.embedding, None, ())
     return identify(photos, analyzer, choices=wish.face_choices)
+
+
+def _other(number: int, other: Person, analyzer: FaceAnalyzer) -> Identity:
+    """A further person; errors say which, and name the field of this person's."""
+    try:
+        pictures = [open_photo(photo, field=f"photos[{place}]") for place, photo in enumerate(other.photos)]
+        return identify(pictures, analyzer, choices=other.face_choices)
+    except InputError as error:
+        raise type(error)(
+            f"Person {number + 2}: {error.message}", field=f"others[{number}].{error.field}", cure=error.cure
+        ) from error
 
 
 def region_of(scene: Scene, *, face_region_only: bool) -> np.ndarray | None:

@@ -19,17 +19,18 @@ MAX_SEED = 2**32 - 1
 """The largest seed: exact in JSON, in JavaScript numbers and in every spreadsheet."""
 
 
-def number(field: str, value: Any, low: float, high: float) -> float:
-    """A finite real number in [low, high]."""
+def number(field: str, value: Any, low: float, high: float, *, name: str | None = None) -> float:
+    """A finite real number in [low, high]; `name` is what it is called where that is not the field."""
+    named = field if name is None else name
     cure = f"Give a number from {low:g} to {high:g}."
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise RequestError(f"{field} is not a number.", field=field, cure=cure)
+        raise RequestError(f"{named} is not a number.", field=field, cure=cure)
     try:
         result = float(value)
     except OverflowError:
         result = math.inf
     if not math.isfinite(result) or not low <= result <= high:
-        raise RequestError(f"{field} is out of range.", field=field, cure=cure)
+        raise RequestError(f"{named} is out of range.", field=field, cure=cure)
     return result
 
 

@@ -36,12 +36,14 @@ class Scene:
         keypoints: (people, 5, 2) float32 x, y px wanted in it.
         canvas: what it starts from, None for noise.
         frame: where it goes when it is part of a larger picture.
+        notes: on the places, in plain words.
     """
 
     size: tuple[int, int]
     keypoints: np.ndarray
     canvas: Canvas | None = None
     frame: Frame | None = None
+    notes: tuple[str, ...] = ()
 
 
 def scene_of(
@@ -55,14 +57,15 @@ def scene_of(
     if wish.into is not None:
         return _into_photo(wish, open_photo(wish.into, field="into"), analyzer, square(profile))
     if wish.start_picture is None:
-        return Scene(size, _keypoints(wish, identities, analyzer, size))
+        keypoints, notes = _keypoints(wish, identities, analyzer, size)
+        return Scene(size, keypoints, notes=notes)
     ground = open_photo(wish.start_picture, field="start_picture")
     crop = covering(ground.size, size)
     picture = crop.cut(ground)
-    keypoints = _keypoints(wish, identities, analyzer, size, picture)
+    keypoints, notes = _keypoints(wish, identities, analyzer, size, picture)
     strength = _known(wish.strength)
     if wish.mask is None:
-        return Scene(size, keypoints, Canvas(picture, strength))
+        return Scene(size, keypoints, Canvas(picture, strength), notes=notes)
     mask = crop.mask_cut(as_mask(wish.mask))
     if not mask.any():
         raise RequestError(
@@ -70,7 +73,7 @@ def scene_of(
             field="mask",
             cure="Give width and height in the picture's proportions, or paint nearer to its middle.",
         )
-    return Scene(size, keypoints, Canvas(picture, strength, mask), Frame(picture, _all_of(size), mask, 1 - mask))
+    return Scene(size, keypoints, Canvas(picture, strength, mask), Frame(picture, _all_of(size), mask, 1 - mask), notes)
 
 
 def crop_scene(
@@ -135,11 +138,14 @@ def _keypoints(
     analyzer: FaceAnalyzer,
     size: tuple[int, int],
     ground: Image.Image | None = None,
-) -> np.ndarray:
-    """(people, 5, 2): as asked for, else those of the picture to start from, else of the reference or side by side."""
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """(people, 5, 2): as asked for, else those of the picture to start from, else of the reference or side by side.
+
+    With them notes on faces that nobody was asked for.
+    """
     count = len(identities)
     if wish.keypoints is not None:
-        return np.asarray(wish.keypoints, np.float32).reshape(count, 5, 2)
+        return np.asarray(wish.keypoints, np.float32).reshape(count, 5, 2), ()
     found = []
     if wish.pose is not None:
         pose = open_photo(wish.pose, field="pose")
@@ -149,7 +155,16 @@ def _keypoints(
     elif wish.view is None and ground is not None:
         found = analyzer.find(ground)
     if wish.pose is not None or len(found) >= count:
-        return places_of(found, count, size, "pose")
+        places = places_of(found, count, size, "pose")
+        if len(found) <= count or count == 1:
+            return places, ()
+        note = f"There are {len(found)} faces in the picture for {count} people: the {count} largest give the places."
+        return places, (note,)
+    return _without_picture(wish, identities, size), ()
+
+
+def _without_picture(wish: GenerationRequest, identities: Sequence[Identity], size: tuple[int, int]) -> np.ndarray:
+    count = len(identities)
     if count > 1:
         height = 0.5 if wish.view_centre is None else wish.view_centre[1]
         return side_by_side(count, size, wish.view, wish.view_size, height)

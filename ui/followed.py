@@ -58,7 +58,7 @@ def controls_of(session: Session, form: Mapping[str, Any]) -> dict[str, Any]:
             )
         own = session.followed.get(kind)
         by_pose = form["pose_mode"] == "picture" and session.pose is not None
-        if own is None and not by_pose and not (form["ground_mode"] == "start" and session.ground is not None):
+        if own is None and not by_pose and not (form["ground_mode"] != "none" and session.ground is not None):
             raise RequestError(
                 f"{WORDS[kind]} to follow: there is no picture for that yet.",
                 field="controls",

@@ -221,10 +221,11 @@ def _concerned(session: Session, field: str | None) -> list[tuple[str, Photo]]:
         return [("pose picture", session.pose)]
     if session.ground is not None and field in ("into", "into_face", "start_picture", "mask"):
         return [("picture to work on", session.ground)]
-    if field == "others":
+    if field is not None and field.startswith("others"):
         return [
             (f"photo {letter(index)} of person {number + 2}", photo)
             for number, companion in enumerate(session.others)
+            if field == "others" or field.startswith(f"others[{number}]")
             for index, photo in enumerate(companion.photos)
         ]
     return [(f"photo {letter(index)}", photo) for index, photo in enumerate(session.photos)]

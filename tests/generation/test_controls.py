@@ -109,6 +109,20 @@ def test_guidance_may_end_early_beside_a_control(controlled, photo, square):
     assert run(controlled, photo, controls=(Control("canny", picture=square),), guidance_end=0.5).images
 
 
+def test_what_is_made_of_the_photo_is_followed_when_there_is_no_other(controlled, photo, square):
+    request = GenerationRequest(photos=(photo,), into=square, controls=(Control("canny"),), seed=1)
+    prepared = controlled.prepare(request)
+    made = prepared.scene.canvas.picture
+    expected = annotate.letterboxed(made, made.size, annotate.canny)
+    assert np.array_equal(np.asarray(prepared.controls[0].picture), np.asarray(expected))
+
+
+@pytest.mark.parametrize(("part", "value"), [("strength", math.nan), ("start", -1.0), ("end", 7.0)])
+def test_what_is_wrong_with_a_control_is_named(controlled, photo, part, value):
+    with pytest.raises(RequestError, match=f"The {part} of the control canny"):
+        run(controlled, photo, controls=(Control("canny", picture=PHOTO, **{part: value}),))
+
+
 def test_the_pose_picture_is_followed_when_there_is_no_other(controlled, photo):
     ((_, shown),) = run(controlled, photo, pose=photo, controls=(Control("canny"),)).controls
     assert np.array_equal(np.asarray(shown), np.asarray(annotate.letterboxed(photo, (64, 64), annotate.canny)))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from errors import RequestError
+from errors import InputError, RequestError
 from face.face import Face
 from face.views import view_keypoints
 from generation.people import Person, masks_of, scores_of, side_by_side
@@ -134,11 +134,26 @@ def test_places_are_taken_from_a_pose_picture_from_left_to_right(engine, couple,
     places = engine.prepare(ask(couple, pose=crowd)).places
     assert places[0, 2, 0] < places[1, 2, 0]
     assert np.allclose(places[:, 2, 0], (48, 76.8), atol=1)
+    notes = engine.prepare(ask(couple, pose=crowd)).notes
+    assert "There are 3 faces in the picture for 2 people: the 2 largest give the places." in notes
     monkeypatch.setattr(engine.analyzer, "find", lambda image: faces[:1] if image.size == crowd.size else find(image))
     with pytest.raises(RequestError) as told:
         engine.prepare(ask(couple, pose=crowd))
     assert told.value.field == "pose"
     assert "2 people" in told.value.message
+
+
+def test_a_further_person_without_a_face_is_the_one_who_is_named(engine, couple, monkeypatch):
+    find = engine.analyzer.find
+    monkeypatch.setattr(engine.analyzer, "find", lambda image: [] if image.size == (70, 70) else find(image))
+    for other, field in (
+        (Person((Image.new("RGB", (70, 70)),)), "others[1].photos[0]"),
+        (Person((Image.new("RGB", (80, 80)), Image.new("RGB", (9, 9)))), "others[1].photos[1]"),
+    ):
+        with pytest.raises(InputError, match=r"^Person 3: ") as told:
+            engine.prepare(replace(ask(couple), others=(*couple[1], other)))
+        assert told.value.field == field
+        assert told.value.cure
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Presets, windows and what is done against burnt colours: each acts for its request, and only then."""
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -119,8 +120,12 @@ def test_a_burnt_picture_is_told():
     colours = compared(burnt, plain)
     assert colours.saturation > 1.5
     assert colours.contrast > 1.3
-    assert "balanced" in colours.hint()
-    assert compared(plain, plain).hint() is None
+    wish = GenerationRequest(guidance=3.0)
+    assert "balanced" in colours.hint(wish)
+    assert "free" in colours.hint(replace(wish, guidance_rescale=0.4))
+    assert "Strengths" not in colours.hint(replace(wish, guidance_rescale=0.6))
+    assert "guidance" not in colours.hint(replace(wish, guidance=1.0))
+    assert compared(plain, plain).hint(wish) is None
 
 
 def test_the_best_are_kept_and_the_reason_is_told(engine, photo):
