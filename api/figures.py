@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -104,6 +105,10 @@ FRAMINGS = (
 
 CLOTHING = "plain everyday clothes"
 
+GROWN = 18
+"""Years from which on a person's figure is described; of younger people neither build nor shape is said."""
+YOUNG_WORDS = {"male": "boy", "female": "girl"}
+
 
 def body_mass_index(height_cm: float, weight_kg: float) -> float:
     """kg/m²."""
@@ -163,18 +168,22 @@ def figure_prompt(
     shown: how much of the figure's height the picture shows.
     """
     framing = framing_of(shown)
-    words, notes = build_words(body_type, height_cm, weight_kg)
+    young = age is not None and age < GROWN
+    words, notes = ((), ()) if young else build_words(body_type, height_cm, weight_kg)
+    if young:
+        notes = ("Of people below 18 the prompt says nothing about build, height or weight.",)
     who = " ".join(
         word
         for word in (
-            stature_word(gender, height_cm),
+            "" if young else stature_word(gender, height_cm),
             age_word(age),
             ethnicity,
-            PERSON_WORDS.get(gender or "", "person"),
+            YOUNG_WORDS.get(gender or "", "person") if young else PERSON_WORDS.get(gender or "", "person"),
         )
         if word
     )
-    skin = f"{skin_tone} skin" if skin_tone else ""
+    tone = "" if skin_tone is None else re.sub(r"\s*\bskin\s*$", "", skin_tone, flags=re.IGNORECASE).strip()
+    skin = f"{tone} skin" if tone else ""
     parts = (
         f"{framing.look} of a {who}",
         skin,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from api.figures import body_mass_index, build_words, figure_keypoints, figure_prompt, framing_of
+from api.figures import BUILDS, body_mass_index, build_words, figure_keypoints, figure_prompt, framing_of
 from face.views import FACE_HEIGHT, frontal_interocular
 
 
@@ -40,9 +40,27 @@ def test_everything_that_is_known_is_in_the_prompt_and_nothing_else() -> None:
     )
     for word in ("tall adult Korean woman", "light skin", "curvy", "sitting", "a red coat", "full body"):
         assert word in prompt
+    again, _ = figure_prompt(body_type="average", pose="standing", skin_tone="Light skin")
+    assert ", Light skin, " in again
     bare, _ = figure_prompt(body_type="average", pose="standing")
     assert "person" in bare
     assert "None" not in bare
+
+
+@pytest.mark.parametrize(
+    ("gender", "word"), [("female", "girl"), ("male", "boy"), ("other", "person"), (None, "person")]
+)
+@pytest.mark.parametrize("age", [1, 9, 17])
+@pytest.mark.parametrize("body_type", BUILDS)
+def test_of_children_no_figure_is_described(gender, word, age, body_type) -> None:
+    prompt, notes = figure_prompt(
+        body_type=body_type, pose="standing", gender=gender, age=age, height_cm=120, weight_kg=60
+    )
+    assert word in prompt
+    for said in ("build", "figure", "curvy", "heavyset", "toned", "short", "woman", " man", "androgynous"):
+        assert said not in prompt
+    assert "below 18" in notes[0]
+    assert "curvy" in figure_prompt(body_type="curvy", pose="standing", age=18)[0]
 
 
 @pytest.mark.parametrize("pose", ["standing", "walking", "sitting"])
