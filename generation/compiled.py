@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +13,9 @@ from errors import RequestError, WeightsError, WeightsMissing
 from generation.settings import Settings
 from generation.sources import Sources as Places
 from openvino_backend import installed
+from openvino_backend.manifest import FILE as MANIFEST
 from openvino_backend.manifest import Manifest
-from weights.registry import Profile
+from weights.registry import PROFILES, Profile
 from weights.store import Store
 
 if TYPE_CHECKING:
@@ -43,10 +46,29 @@ class Compiled:
 
 
 def exports_of(profile: Profile, settings: Settings) -> Path:
-    """Folder with a folder of networks for each precision."""
+    """Folder with a folder of networks for each precision; one of its own for each base and decoder."""
     if settings.exports is not None:
         return settings.exports
-    return Store(settings.models_dir).models_dir / "openvino" / profile.name
+    return Store(settings.models_dir).models_dir / "openvino" / _folder_name(profile)
+
+
+def _folder_name(profile: Profile) -> str:
+    """The profile's name, and with another base or decoder a digest of which: bases of one name are not one export."""
+    published = PROFILES.get(profile.name)
+    parts = [profile.checkpoint, profile.base, profile.vae]
+    if published is not None and parts == [published.checkpoint, published.base, published.vae]:
+        return profile.name
+    told = [part if isinstance(part, Path) else part and (part.weight.name, part.path) for part in parts]
+    return f"{profile.name}-{sha256(repr([str(one) for one in told]).encode()).hexdigest()[:8]}"
+
+
+def command(verb: str, profile: Profile, settings: Settings, precision: str | None = None) -> str:
+    """What to type for these weights. verb: "export" or "quantize"."""
+    name = profile.name if profile.name in PROFILES else settings.profile
+    options = {"profile": None if name == "auto" else name, "precision": precision}
+    options |= {"base": settings.base, "vae": settings.vae, "out": settings.exports}
+    told = [f"--{option} {shlex.quote(str(value))}" for option, value in options.items() if value is not None]
+    return " ".join(("python cli.py openvino", verb, *told))
 
 
 def available(profile: Profile, settings: Settings) -> list[str]:
@@ -62,7 +84,7 @@ def _has_networks(folder: Path) -> bool:
         manifest = Manifest.read(folder)
     except WeightsError:
         return False
-    return manifest is not None and {"unet", "identity_net", "vae_decoder"} <= manifest.networks.keys()
+    return manifest is not None and not manifest.missing()
 
 
 def pick_precision(profile: Profile, settings: Settings) -> str:
@@ -79,11 +101,11 @@ def pick_precision(profile: Profile, settings: Settings) -> str:
     if chosen is None or chosen not in there:
         what = "" if chosen is None else f" at {chosen}"
         verb = "export" if chosen in (None, "fp16", "fp32") else "quantize"
-        option = "" if chosen is None else f" --precision {chosen}"
+        stopped = (exports_of(profile, settings) / (chosen or "fp16") / MANIFEST).is_file()
         raise WeightsMissing(
-            f"{profile.title} is not exported to OpenVINO{what}.",
+            f"{profile.title} is not{' wholly' if stopped else ''} exported to OpenVINO{what}.",
             field="precision",
-            cure=f"Run: python cli.py openvino {verb} --profile {profile.name}{option}",
+            cure=f"Run: {command(verb, profile, settings, chosen)}",
         )
     return chosen
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,14 +15,13 @@ from typing import Any
 import torch
 
 from errors import RequestError
-from openvino_backend import graphs, sources
+from openvino_backend import attention, graphs, sources
 from openvino_backend.graphs import Graph
 from openvino_backend.installed import require
-from openvino_backend.manifest import Manifest, Source, entry_of
+from openvino_backend.manifest import NETWORKS, Manifest, Source, entry_of
 from openvino_backend.sources import HALF, TEXT, Sources
 
 EXPORTED = ("fp32", "fp16")
-PRECISIONS = (*EXPORTED, "int8", "hybrid", "int4")
 CONFIG = "configs.json"
 
 Tell = Callable[[str, int, int], None]
@@ -29,18 +30,7 @@ Tell = Callable[[str, int, int], None]
 
 def networks_of(wanted: Sources) -> list[str]:
     """Names of the networks of an export, in the order of making."""
-    controls = [f"control_{kind}" for kind in wanted.controls or {}]
-    return [
-        *TEXT,
-        "resampler",
-        "unet",
-        "identity_net",
-        *controls,
-        "vae_decoder",
-        "vae_encoder",
-        "face_detector",
-        "face_recogniser",
-    ]
+    return [*NETWORKS, *(f"control_{kind}" for kind in wanted.controls or {})]
 
 
 def export(
@@ -70,16 +60,18 @@ def export(
         )
     folder.mkdir(parents=True, exist_ok=True)
     loras = tuple((lora.name, lora.weight) for lora in wanted.loras)
-    kept = Manifest.read(folder)
-    known = Manifest(profile, precision, loras) if kept is None else kept
-    known = Manifest(profile, precision, loras, known.networks)
+    known = Manifest.read(folder) or Manifest(profile, precision, loras)
     names = networks_of(wanted)
     hashed: dict[Path, Source] = {}
+    stale = [name for name in names if not known.fresh(folder, name, wanted.files(name), _made(precision, loras, name))]
+    # None of them is in the manifest before it is made anew: what is stopped half way is incomplete, and never mixed.
+    kept = {name: entry for name, entry in known.networks.items() if name not in stale}
+    known = Manifest(profile, precision, loras, kept)
     for number, name in enumerate(names):
         tell(name, number, len(names))
-        files, made = wanted.files(name), _made(precision, loras, name)
-        if known.fresh(folder, name, files, made):
+        if name not in stale:
             continue
+        files, made = wanted.files(name), _made(precision, loras, name)
         for file in files:
             hashed.setdefault(file, Source.of(file))
         configuration = _convert(wanted, name, folder, precision)
@@ -98,7 +90,14 @@ def export(
 def _made(precision: str, loras: Sequence[tuple[str, float]], name: str) -> dict[str, Any]:
     fused = [list(lora) for lora in loras] if name in ("unet", *TEXT) else []
     versions = {package: metadata.version(package) for package in ("openvino", "diffusers")}
-    return {"precision": precision, "loras": fused, "versions": versions}
+    return {"precision": precision, "loras": fused, "versions": versions, "graphs": _graphs()}
+
+
+@cache
+def _graphs() -> str:
+    """Of the code that decides what a graph holds, so that one of older code is made anew."""
+    code = b"".join(Path(str(module.__file__)).read_bytes() for module in (graphs, attention))
+    return hashlib.sha256(code).hexdigest()[:12]
 
 
 def _convert(wanted: Sources, name: str, folder: Path, precision: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ INSTALL = "Run: pip install -r requirements-openvino.txt -c constraints.txt"
 
 
 @dataclass(frozen=True)
-class Device:
+class Found:
     """A device of OpenVINO: `name` as `--device` takes it ("CPU", "GPU.0", "NPU"), and what it is."""
 
     name: str
@@ -32,14 +32,14 @@ def require(package: str = "openvino") -> None:
         )
 
 
-def devices() -> tuple[Device, ...]:
+def devices() -> tuple[Found, ...]:
     """Every device that OpenVINO finds; none without the package."""
     if not is_installed():
         return ()
     import openvino
 
     core = openvino.Core()
-    return tuple(Device(name, str(core.get_property(name, "FULL_DEVICE_NAME"))) for name in core.available_devices)
+    return tuple(Found(name, str(core.get_property(name, "FULL_DEVICE_NAME"))) for name in core.available_devices)
 
 
 def pick_device(wanted: str = "auto") -> str:
@@ -49,11 +49,14 @@ def pick_device(wanted: str = "auto") -> str:
     """
     require()
     here = [device.name for device in devices()]
-    name = wanted.upper()
-    plain = [one.strip().split(".")[0] for one in name.removeprefix("AUTO:").split(",")]
+    name = wanted.upper().replace(" ", "")
     if name == "AUTO":
         return here[0] if len(here) == 1 else "AUTO"
-    if name not in here and not all(any(one.split(".")[0] == part for one in here) for part in plain):
+    # "GPU" is the first of several, which OpenVINO lists as GPU.0, GPU.1.
+    known = {*here, *(one.partition(".")[0] for one in here)}
+    parts = name.removeprefix("AUTO:").split(",")
+    several = name.startswith("AUTO:")
+    if not set(parts) <= known or len(set(parts)) < len(parts) or (len(parts) > 1 and not several):
         raise RequestError(
             f"OpenVINO finds no device {wanted} here.", field="device", cure=f"Choose one of: auto, {', '.join(here)}."
         )

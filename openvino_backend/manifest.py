@@ -13,6 +13,18 @@ from weights.hashing import sha256_of
 
 FILE = "manifest.json"
 VERSION = 1
+NETWORKS = (
+    "text_encoder",
+    "text_encoder_2",
+    "resampler",
+    "unet",
+    "identity_net",
+    "vae_decoder",
+    "vae_encoder",
+    "face_detector",
+    "face_recogniser",
+)
+"""What an export needs to make a picture; further ControlNets come on top."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +68,7 @@ class Manifest:
     """Everything in a folder of networks.
 
     Attributes:
-        profile: of the weights. precision: one of `openvino_backend.export.PRECISIONS`.
+        profile: of the weights. precision: of the stored weights.
         loras: fused ones as (name, weight).
         networks: name -> entry, in the order of making.
     """
@@ -98,6 +110,10 @@ class Manifest:
         text = json.dumps({"version": VERSION, **asdict(self)}, indent=1)
         unfinished.write_text(text + "\n", encoding="utf-8")
         unfinished.replace(folder / FILE)
+
+    def missing(self) -> tuple[str, ...]:
+        """Of NETWORKS, those that are not there: an export that was stopped."""
+        return tuple(name for name in NETWORKS if name not in self.networks)
 
     def with_entry(self, name: str, entry: Entry) -> Manifest:
         return replace(self, networks={**self.networks, name: entry})

@@ -27,16 +27,14 @@ class Export:
     Args:
         folder: of one precision.
         device: for all of them.
-        sharp_vae: the decoder computes at 32 bits whatever the others do; half precision overflows in SDXL's own,
-            which shows as a black picture.
 
     Attributes:
         opened: name -> every network compiled so far.
 
-    Raises WeightsMissing when there is none.
+    Raises WeightsMissing when there is none, or one that was stopped half way.
     """
 
-    def __init__(self, folder: Path, device: Device, *, sharp_vae: bool = True) -> None:
+    def __init__(self, folder: Path, device: Device) -> None:
         manifest = Manifest.read(folder)
         if manifest is None or not manifest.networks:
             raise WeightsMissing(
@@ -44,11 +42,16 @@ class Export:
                 field="backend",
                 cure="Run: python cli.py openvino export",
             )
+        if missing := manifest.missing():
+            raise WeightsMissing(
+                f"The OpenVINO export at {folder} is not complete: {', '.join(missing)} missing.",
+                field="backend",
+                cure="Run the command that made it once more; it goes on where it stopped.",
+            )
         self.manifest = manifest
         self.folder = folder
         self.device = device
         self._configs = read_configs(folder)
-        self._sharp_vae = sharp_vae
         self.opened: dict[str, Network] = {}
 
     def config(self, name: str) -> dict[str, Any]:
@@ -101,9 +104,9 @@ class Export:
         return CompiledControlNet.behind(self._configs[name], network=self.network(name))
 
     def _vae(self) -> Any:
+        """At 32 bits whatever the others do: half precision overflows in SDXL's own, which shows as a black picture."""
         config = self._configs["vae_decoder"]
-        dtype = "float32" if self._sharp_vae else None
-        stages = {stage: self.network(f"vae_{stage}", dtype) for stage in ("encoder", "decoder")}
+        stages = {stage: self.network(f"vae_{stage}", "float32") for stage in ("encoder", "decoder")}
         gc.collect()
         kind = CompiledTinyVAE if config["_class_name"] == "AutoencoderTiny" else CompiledVAE
         return kind.behind(config, **stages)

@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from errors import RequestError, WeightsCorrupt, WeightsMissing
-from ip_adapter.attention import FaceProjection, load_face
+from ip_adapter.attention import load_face
 from ip_adapter.checkpoint import check_adapter_state, load_adapter_state
 
 TEXT = ("text_encoder", "text_encoder_2")
@@ -244,10 +244,3 @@ def _misfit(lora: FusedLora) -> RequestError:
         field="loras",
         cure="Choose a LoRA that was trained for this base model.",
     )
-
-
-def resampler_of(unet: Any) -> Any:
-    """The resampler that a UNet with a face carries."""
-    projection = unet.encoder_hid_proj
-    assert isinstance(projection, FaceProjection)
-    return projection.resampler

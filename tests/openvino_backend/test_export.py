@@ -8,12 +8,14 @@ import torch
 from diffusers import AutoencoderTiny
 
 from errors import InstantIDError, RequestError, WeightsCorrupt, WeightsMissing
+from openvino_backend import export as export_module
 from openvino_backend import installed
 from openvino_backend.compiled import Network
 from openvino_backend.export import export, networks_of, write
 from openvino_backend.graphs import decoder_graph
 from openvino_backend.manifest import Manifest
 from openvino_backend.runtime import Export
+from openvino_backend.sources import FusedLora
 from tests import tiny_pipeline, tiny_sdxl
 from tests.openvino_backend.tiny_export import EXACT
 
@@ -48,6 +50,37 @@ def test_a_stopped_export_goes_on_where_it_stopped(sources, copy):
     assert (copy / "unet.xml").is_file()
     assert converted(sources, copy) == ["vae_decoder"]
     assert converted(sources, copy) == []
+
+
+def test_a_stopped_export_with_another_lora_weight_is_incomplete_and_never_mixed(sources, copy, monkeypatch, tmp_path):
+    """The LoRA's file changes nothing here; its weight, which the manifest tells, does."""
+
+    class Stopped(Exception):
+        pass
+
+    def tell(what, done, total):
+        if what == "unet":
+            raise Stopped
+
+    monkeypatch.setattr("openvino_backend.sources._fuse_unet", lambda *_: None)
+    monkeypatch.setattr("openvino_backend.sources._fuse_text", lambda *_: None)
+    (tmp_path / "look.safetensors").write_bytes(b"look")
+    other = replace(sources, loras=(FusedLora("look", 0.5, tmp_path / "look.safetensors"),))
+    with pytest.raises(Stopped):
+        export(other, copy, "tiny", "fp32", tell=tell)
+    assert Manifest.read(copy).missing() == ("unet",)
+    with pytest.raises(WeightsMissing, match=r"not complete: unet missing"):
+        Export(copy, EXACT)
+    assert converted(other, copy) == ["unet"]
+    assert Export(copy, EXACT).manifest.loras == (("look", 0.5),)
+
+
+def test_an_export_of_older_graphs_is_made_anew(sources, copy, monkeypatch):
+    assert converted(sources, copy) == []
+    monkeypatch.setattr("openvino_backend.export._graphs", lambda: "older")
+    assert export_module._made("fp32", (), "unet")["graphs"] == "older"
+    known = Manifest.read(copy)
+    assert not known.fresh(copy, "unet", sources.files("unet"), export_module._made("fp32", (), "unet"))
 
 
 def test_only_what_was_made_of_a_changed_file_is_converted_again(sources, copy, tmp_path):
@@ -117,8 +150,9 @@ def test_a_tiny_autoencoder_in_the_place_of_the_other(sources, copy, tmp_path):
 def test_bad_wishes_are_told_before_any_work(sources, tmp_path, monkeypatch):
     with pytest.raises(RequestError, match="not exported at 'int8'"):
         export(sources, tmp_path / "int8", "tiny", "int8")
-    with pytest.raises(RequestError, match="no device TPU"):
-        installed.pick_device("TPU")
+    for wrong in ("TPU", "CPU.7", "CPU,CPU", "AUTO:CPU,CPU", "AUTO:CPU,TPU", "AUTO:"):
+        with pytest.raises(RequestError, match=f"no device {wrong}"):
+            installed.pick_device(wrong)
     monkeypatch.setattr(installed.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InstantIDError, match=r"pip install -r requirements-openvino.txt"):
         export(sources, tmp_path / "fp16", "tiny", "fp16")
@@ -129,3 +163,4 @@ def test_bad_wishes_are_told_before_any_work(sources, tmp_path, monkeypatch):
 def test_the_processor_is_found_by_any_spelling():
     assert "CPU" in [device.name for device in installed.devices()]
     assert installed.pick_device("cpu") == "CPU"
+    assert installed.pick_device("auto:cpu") == "AUTO:CPU"

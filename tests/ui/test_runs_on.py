@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from errors import RequestError, WeightsError
+from errors import RequestError, WeightsError, WeightsMissing
 from generation.background import EngineRoom
+from generation.compiled import available, command, exports_of, pick_precision
 from generation.settings import Settings
-from openvino_backend.manifest import Entry, Manifest
+from openvino_backend.manifest import NETWORKS, Entry, Manifest
 from ui.runs_on import runs_on_choice, ways_of
 from weights.registry import PROFILES
 
@@ -18,7 +19,7 @@ TORCH, INT8, FP16 = "PyTorch", "OpenVINO, int8", "OpenVINO, fp16"
 @pytest.fixture
 def settings(tmp_path):
     """With two exports that are there by their manifests."""
-    networks = dict.fromkeys(("unet", "identity_net", "vae_decoder"), Entry("", "", 0, ()))
+    networks = dict.fromkeys(NETWORKS, Entry("", "", 0, ()))
     for precision in ("fp16", "int8"):
         (tmp_path / precision).mkdir()
         Manifest("miniature", precision, (), networks).write(tmp_path / precision)
@@ -34,6 +35,27 @@ def test_what_is_exported_is_offered(settings, tmp_path):
     assert (way, others) == (TORCH, {})
     _, others, _ = ways_of(PROFILES["sdxl"], replace(settings, base="mine.safetensors"))
     assert others == {}
+
+
+def test_an_export_that_was_stopped_is_not_offered(settings, tmp_path):
+    unfinished = dict.fromkeys(NETWORKS[:-2], Entry("", "", 0, ()))
+    Manifest("miniature", "int8", (), unfinished).write(tmp_path / "int8")
+    assert available(MINIATURE, settings) == ["fp16"]
+    with pytest.raises(WeightsMissing, match="not wholly exported") as caught:
+        pick_precision(MINIATURE, replace(settings, precision="int8"))
+    assert f"quantize --profile miniature --precision int8 --out {tmp_path}" in str(caught.value.cure)
+
+
+def test_bases_of_one_name_have_exports_of_their_own(tmp_path):
+    bases = [
+        replace(PROFILES["sdxl"], name="mine", checkpoint=tmp_path / folder / "mine.safetensors") for folder in "ab"
+    ]
+    folders = {exports_of(profile, Settings(models_dir=tmp_path)).name for profile in (*bases, PROFILES["sdxl"])}
+    assert len(folders) == 3
+    assert "sdxl" in folders
+    other_decoder = replace(PROFILES["sdxl"], vae=None)
+    assert exports_of(other_decoder, Settings(models_dir=tmp_path)).name not in folders
+    assert command("export", bases[0], Settings(base="a/mine.safetensors")).endswith("export --base a/mine.safetensors")
 
 
 def test_without_a_choice_none_is_shown():
