@@ -56,7 +56,10 @@ def read_settings(arguments: list[str]) -> Settings:
     parser.add_argument("--base", metavar="CHECKPOINT", help="SDXL checkpoint: file.safetensors or owner/repository")
     parser.add_argument("--vae", metavar="DECODER", help="own, or owner/repository")
     parser.add_argument(
-        "--choose-base", action="store_true", default=None, help="let the page load other bases, for all its visitors"
+        "--choose-base",
+        action="store_true",
+        default=None,
+        help="let the page load other bases and backends, for all its visitors",
     )
     parser.add_argument("--styles", metavar="FILE", help="JSON file with styles of your own")
     chosen = vars(parser.parse_args(arguments))

@@ -176,8 +176,7 @@ def _child(answer: Any, work: Callable[..., Times], arguments: tuple[Any, ...]) 
 
 
 def told(title: str, work: Callable[..., Times], *arguments: Any) -> float | None:
-    """Runs in a process of its own, prints a row of the table, and returns the least time of the cores, which other
-    programs on the machine disturb less than the clock."""
+    """Runs in a process of its own, prints a row of the table, and returns the least seconds by the clock."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_child, args=(theirs, work, arguments), daemon=True)
@@ -186,7 +185,7 @@ def told(title: str, work: Callable[..., Times], *arguments: Any) -> float | Non
     try:
         seconds, cores, peak = ours.recv()
         print(f"| {title} | {seconds:.2f} | {cores:.2f} | {peak:.2f} |", flush=True)
-        return cores
+        return seconds
     except EOFError:
         process.join()
         print(f"| {title} | failed ({process.exitcode}) | | |", flush=True)

@@ -65,21 +65,15 @@ class EngineRoom:
         else:
             threading.Thread(target=self._run, name="weights", daemon=True).start()
 
-    def choose(self, way: str) -> None:
-        """Give the engine up and load it in another of the `ways`. A run under way ends with the engine it has.
+    def choose(self, way: str, *, wait: bool = False) -> None:
+        """The same weights in another of the `ways`, for everybody, as `change` does it.
 
         Raises RequestError for a way that is not known, WeightsError while weights are being loaded.
         """
         if way not in self.ways:
             raise RequestError("There is no such way to run.", field="backend", cure="Choose one of the list.")
-        if way == self.way and self.engine is not None:
-            return
-        with self._lock:
-            if self._started and self.engine is None:
-                raise WeightsError("The weights are still being loaded.", cure="Try again in a moment.")
-            self._load, self.way = self.ways[way], way
-            self._started, self.engine = False, None
-        self.start()
+        if way != self.way or self.engine is None:
+            self._begin(lambda told: self.ways[way], way, wait)
 
     def change(self, prepare: Callable[[Progress], Load], *, wait: bool = False) -> None:
         """Other weights in the place of these, for everybody: brought first, loaded when the pictures under way are
@@ -90,25 +84,30 @@ class EngineRoom:
 
         Raises WeightsError while weights are loaded or changed already.
         """
+        self._begin(prepare, None, wait)
+
+    def _begin(self, prepare: Callable[[Progress], Load], way: str | None, wait: bool) -> None:
         with self._lock:
             if self.changing or self.state == "loading":
                 raise WeightsError("Weights are being loaded already.", field="base", cure="Try again when they are.")
             self.changing, self.refused = True, None
         if wait:
-            self._change(prepare)
+            self._change(prepare, way)
         else:
-            threading.Thread(target=self._change, args=(prepare,), name="other weights", daemon=True).start()
+            threading.Thread(target=self._change, args=(prepare, way), name="other weights", daemon=True).start()
 
-    def _change(self, prepare: Callable[[Progress], Load]) -> None:
-        before, ways = self._load, self.ways
+    def _change(self, prepare: Callable[[Progress], Load], way: str | None) -> None:
+        """way: one of the `ways`, which stay; None for other weights, which have but one."""
+        before, ways, old = self._load, self.ways, self.way
         try:
-            self._load = prepare(self._downloading)
-            self.ways = {self.way: self._load}
+            load = prepare(self._downloading)
             while self.engine is not None and self.engine.waiting:
                 time.sleep(PATIENCE)
+            self._load, self.way = load, way or old
+            self.ways = {old: load} if way is None else ways
             self._reload()
             if self.error is not None:
-                self.refused, self._load, self.ways = self.error, before, ways
+                self.refused, self._load, self.ways, self.way = self.error, before, ways, old
                 self._reload()
         except InstantIDError as error:
             self.refused = error

@@ -185,12 +185,19 @@ def load(profile: Profile, store: Store, settings: Settings) -> Compiled:
     def session(file: Path) -> Any:
         return session_of(export, file)
 
+    unet = export.opened["unet"]
     return Compiled(
         pipeline,
         FaceAnalyzer(sources.face_pack, det_size=profile.det_size, session=session),
         load_net,
         export,
-        {"backend": "openvino", "precision": precision, "arithmetic": dtype, "loras": list(export.manifest.loras)},
+        {
+            "backend": "openvino",
+            "device": ", ".join(unet.devices),
+            "precision": precision,
+            "arithmetic": unet.arithmetic,
+            "loras": list(export.manifest.loras),
+        },
     )
 
 

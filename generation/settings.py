@@ -40,7 +40,8 @@ class Settings:
         streams: inferences beside each other on OpenVINO's CPU.
         exports: folder of a profile's exports; None for `openvino/PROFILE` among the downloaded weights.
         base: `.safetensors` file or `owner/repository` of an SDXL checkpoint in the place of the profile's base.
-        choose_base: whether visitors of the page may load another base, for everybody; for a machine of one's own.
+        choose_base: whether visitors of the page may load another base, or run it on another backend, for everybody;
+            for a machine of one's own.
         vae: "own" for the decoder of that base, `owner/repository` for another; None for the profile's.
         styles: JSON file with further style presets.
     """

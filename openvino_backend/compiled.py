@@ -60,6 +60,7 @@ class Network:
         dtype: precision of its arithmetic in the place of the device's.
 
     Attributes:
+        devices: that it runs on. arithmetic: precision that was truly taken, "f32", "f16" or "bf16".
         watch: told the inputs of each call, for calibration.
         calls, seconds: so far.
     """
@@ -79,6 +80,7 @@ class Network:
         self.outputs = [port.get_any_name() for port in compiled.outputs]
         self.shapes = {port.get_any_name(): port.get_partial_shape() for port in (*compiled.inputs, *compiled.outputs)}
         self.devices = list(compiled.get_property("EXECUTION_DEVICES"))
+        self.arithmetic = str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
         self.watch: Callable[[Mapping[str, np.ndarray]], None] | None = None
         self.calls, self.seconds = 0, 0.0
         self._request = compiled.create_infer_request()

@@ -20,7 +20,7 @@ def header_html(room: EngineRoom, profile: Profile) -> str:
     """The chip opens to what the weights are, and with drawn people how to get the photographic ones."""
     profile = getattr(room.engine, "profile", profile)
     if room.engine is not None and room.download is None:
-        where = DEVICES.get(room.engine.device, room.engine.device)
+        where = f"{DEVICES.get(room.engine.device, room.engine.device)}, {room.way}"
     elif room.download is not None:
         where = download_line(*room.download)
     else:
@@ -40,6 +40,8 @@ def _about(room: EngineRoom, profile: Profile) -> str:
             f"<p><b>{escape(room.error.message)}</b></p><p>{escape(room.error.cure or '')}</p>"
             "<p>“Make pictures” tries to load them once more.</p>"
         )
+    if room.refused is not None:
+        return f"<p><b>{escape(room.refused.message)}</b></p><p>{escape(room.refused.cure or '')}</p>"
     if profile.drawn:
         return (
             "<p><b>People come out drawn.</b> The miniature is a small model that was trained for this app. It runs on "

@@ -26,7 +26,8 @@ ANY: dict[str, Any] = {"device": "auto", "dtype": "auto"}
 def ways_of(profile: Profile, settings: Settings) -> tuple[Load, dict[str, Load], str]:
     """For an EngineRoom: the way that the settings ask for, the others that are installed, and the first one's name.
 
-    A Space whose GPU is lent, and a base of one's own, know no other.
+    There are others only where visitors may choose for everybody (`Settings.choose_base`); a Space whose GPU is lent,
+    and a base of one's own, know none.
     """
     there = available(profile, settings)
     precision = settings.precision if settings.precision != "auto" else next(iter(there), "auto")
@@ -36,7 +37,7 @@ def ways_of(profile: Profile, settings: Settings) -> tuple[Load, dict[str, Load]
     for one in there:
         wish = replace(settings, backend="openvino", precision=one)
         wishes[compiled(one)] = replace(wish, **ANY) if way == torch else wish
-    if on_zero_gpu() or settings.base is not None or settings.vae is not None:
+    if not settings.choose_base or on_zero_gpu() or settings.base is not None or settings.vae is not None:
         wishes = {}
     wishes[way] = replace(settings, precision=precision)
     loads = {name: _loader(profile, wish) for name, wish in wishes.items()}
@@ -54,8 +55,14 @@ def runs_on_choice(room: EngineRoom) -> gr.Dropdown:
     )
 
 
-def connect_choice(parts: dict[str, Any], room: EngineRoom, profile: Profile) -> None:
-    """A choice loads the networks anew; the header tells how far it is."""
+def as_it_runs(room: EngineRoom) -> Any:
+    """What the choice shows on a page that is opened now."""
+    return gr.update(choices=list(room.ways), value=room.way, visible=len(room.ways) > 1)
+
+
+def connect_choice(page: gr.Blocks, parts: dict[str, Any], room: EngineRoom, profile: Profile) -> None:
+    """A choice loads the networks anew; the header tells how far it is. Every page opens with what runs now."""
+    page.load(lambda: as_it_runs(room), None, parts["runs_on"], show_progress="hidden", api_visibility="private")
 
     def choose(way: str) -> tuple[str, Any]:
         try:

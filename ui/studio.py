@@ -81,7 +81,7 @@ def build_page(
         parts["timer"] = gr.Timer(1.0, active=True)
         parts["ticket"] = gr.Textbox(visible=False)
         Wiring(page, parts, making, inbox, shown, loras.root, bases).connect()
-        connect_choice(parts, room, profile)
+        connect_choice(page, parts, room, profile)
         for tool in tools:
             gr.api(as_endpoint(tool, folder), concurrency_limit=TOOL_CALLS)
     page.queue(max_size=WAITING_ROOM, default_concurrency_limit=4, api_open=False)

@@ -1,5 +1,6 @@
 """The choice of what runs the networks: what is offered, and what a choice does."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ from generation.background import EngineRoom
 from generation.compiled import available, command, exports_of, pick_precision
 from generation.settings import Settings
 from openvino_backend.manifest import NETWORKS, Entry, Manifest
-from ui.runs_on import runs_on_choice, ways_of
+from ui.runs_on import as_it_runs, runs_on_choice, ways_of
 from weights.registry import PROFILES
 
 MINIATURE = PROFILES["miniature"]
@@ -23,7 +24,7 @@ def settings(tmp_path):
     for precision in ("fp16", "int8"):
         (tmp_path / precision).mkdir()
         Manifest("miniature", precision, (), networks).write(tmp_path / precision)
-    return Settings(exports=tmp_path)
+    return Settings(exports=tmp_path, choose_base=True)
 
 
 def test_what_is_exported_is_offered(settings, tmp_path):
@@ -32,6 +33,8 @@ def test_what_is_exported_is_offered(settings, tmp_path):
     _, others, way = ways_of(MINIATURE, replace(settings, backend="openvino"))
     assert (way, set(others)) == (FP16, {TORCH, INT8})
     _, others, way = ways_of(MINIATURE, replace(settings, exports=tmp_path / "nothing"))
+    assert (way, others) == (TORCH, {})
+    _, others, way = ways_of(MINIATURE, replace(settings, choose_base=False))
     assert (way, others) == (TORCH, {})
     _, others, _ = ways_of(PROFILES["sdxl"], replace(settings, base="mine.safetensors"))
     assert others == {}
@@ -63,28 +66,50 @@ def test_without_a_choice_none_is_shown():
     assert runs_on_choice(EngineRoom(lambda told: None, {INT8: lambda told: None})).visible
 
 
-def test_a_choice_loads_the_engine_anew():
-    room = EngineRoom(lambda told: "torch", {INT8: lambda told: "compiled"})
+def wait_for(what):
+    for _ in range(100):
+        if what():
+            return
+        time.sleep(0.1)
+    raise TimeoutError
+
+
+class Named:
+    """What a room asks of an engine."""
+
+    def __init__(self, name):
+        self.name = name
+        self.waiting = 0
+
+
+def test_a_choice_loads_the_engine_anew_once_the_pictures_are_made():
+    first = Named("torch")
+    room = EngineRoom(lambda told: first, {INT8: lambda told: Named("compiled")})
     room.start(wait=True)
-    assert (room.engine, room.way) == ("torch", TORCH)
+    assert (room.engine, room.way) == (first, TORCH)
+    first.waiting = 1
     room.choose(INT8)
-    assert room.settled(10)
-    assert (room.engine, room.way) == ("compiled", INT8)
+    with pytest.raises(WeightsError, match="being loaded"):
+        room.choose(INT8)
+    assert room.engine is first
+    first.waiting = 0
+    wait_for(lambda: not room.changing)
+    assert (room.engine.name, room.way) == ("compiled", INT8)
+    assert as_it_runs(room)["value"] == INT8
+    compiled = room.engine
     room.choose(INT8)
-    assert room.engine == "compiled"
+    assert room.engine is compiled
+    assert set(room.ways) == {TORCH, INT8}
     with pytest.raises(RequestError, match="no such way"):
         room.choose("TPU")
 
 
-def test_a_choice_that_cannot_be_loaded_is_told_and_another_can_follow():
+def test_a_choice_that_cannot_be_loaded_is_told_and_what_worked_comes_back():
     def broken(told):
         raise WeightsError("Not exported.")
 
-    room = EngineRoom(lambda told: "torch", {INT8: broken})
+    room = EngineRoom(lambda told: Named("torch"), {INT8: broken})
     room.start(wait=True)
-    room.choose(INT8)
-    assert room.settled(10)
-    assert room.state == "failed"
-    room.choose(TORCH)
-    assert room.settled(10)
-    assert room.engine == "torch"
+    room.choose(INT8, wait=True)
+    assert (room.engine.name, room.way, room.state) == ("torch", TORCH, "ready")
+    assert room.refused.message == "Not exported."
