@@ -21,6 +21,10 @@ from weights.store import Store
 app = typer.Typer(help="The networks on OpenVINO, for processors and graphics of Intel.", no_args_is_help=True)
 
 ProfileName = Annotated[str | None, typer.Option(help=f"One of: auto, {', '.join(PROFILES)}.")]
+Base = Annotated[
+    str | None, typer.Option(help="SDXL checkpoint: FILE.safetensors or OWNER/REPO.", show_default="by profile")
+]
+Decoder = Annotated[str | None, typer.Option(help="Decoder: own, or OWNER/REPO.", show_default="by profile")]
 Out = Annotated[Path | None, typer.Option(help="Folder of a folder for each precision.", show_default="by profile")]
 ModelsDir = Annotated[
     Path | None, typer.Option(help="Where downloaded weights lie.", envvar="INSTANTID_MODELS_DIR", show_default=False)
@@ -31,10 +35,8 @@ ModelsDir = Annotated[
 def export(
     profile: ProfileName = None,
     precision: Annotated[str, typer.Option(help="Of the stored weights: fp16 or fp32.")] = "fp16",
-    base: Annotated[
-        str | None, typer.Option(help="SDXL checkpoint: FILE.safetensors or OWNER/REPO.", show_default="by profile")
-    ] = None,
-    vae: Annotated[str | None, typer.Option(help="Decoder: own, or OWNER/REPO.", show_default="by profile")] = None,
+    base: Base = None,
+    vae: Decoder = None,
     control: Annotated[
         list[str] | None,
         typer.Option(
@@ -71,13 +73,15 @@ def quantize(
     people: Annotated[
         Path | None, typer.Option(help="Folder of photos to calibrate on.", show_default="the examples")
     ] = None,
+    base: Base = None,
+    vae: Decoder = None,
     source: Annotated[str | None, typer.Option("--from", help="Export to start from: fp16 or fp32.")] = None,
     out: Out = None,
     models_dir: ModelsDir = None,
 ) -> None:
     """Compress an export; what needs calibration is calibrated on pictures made of example faces and prompts."""
     installed.require("nncf")
-    settings = Settings.from_environment(profile=profile, models_dir=models_dir, exports=out)
+    settings = Settings.from_environment(profile=profile, models_dir=models_dir, base=base, vae=vae, exports=out)
     store, chosen = _profile(settings)
     ((manifest, folder),) = making.quantised(
         chosen,

@@ -12,6 +12,7 @@ import typer
 from commands.openvino_making import calibration_requests
 from commands.watching import bar
 from generation import compiled
+from generation.bases import with_base
 from generation.loading import pick_profile
 from generation.settings import Settings
 from openvino_backend import installed
@@ -28,6 +29,8 @@ def bench(
     pictures: Annotated[int, typer.Option(help="Pictures after one that is not counted.", min=1, max=100)] = 1,
     out: Annotated[Path | None, typer.Option("--json", help="JSON file for the same figures.")] = None,
     exports: Annotated[Path | None, typer.Option(help="Folder of the exports.", show_default="by profile")] = None,
+    base: Annotated[str | None, typer.Option(help="SDXL checkpoint: FILE.safetensors or OWNER/REPO.")] = None,
+    vae: Annotated[str | None, typer.Option(help="Decoder: own, or OWNER/REPO.")] = None,
     models_dir: Annotated[
         Path | None,
         typer.Option(help="Where downloaded weights lie.", envvar="INSTANTID_MODELS_DIR", show_default=False),
@@ -43,13 +46,16 @@ def bench(
         streams=streams,
         exports=exports,
         models_dir=models_dir,
+        base=base,
+        vae=vae,
     )
-    chosen = pick_profile(settings.profile)
+    store = Store(settings.models_dir, settings.offline or None)
+    chosen = with_base(pick_profile(settings.profile), settings.base, settings.vae, store)
     compiled.pick_precision(chosen, settings)
     from generation.engine import Engine
 
     began = time.perf_counter()
-    parts = compiled.load(chosen, Store(settings.models_dir, settings.offline or None), settings)
+    parts = compiled.load(chosen, store, settings)
     loaded = time.perf_counter() - began
     engine = Engine(parts.pipeline, parts.analyzer, chosen, load_net=parts.load_net)
     request = calibration_requests(chosen, None, 1)[0]

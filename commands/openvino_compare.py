@@ -17,6 +17,7 @@ from commands.openvino_variant import Measured, measure
 from commands.watching import bar
 from errors import RequestError
 from generation import compiled
+from generation.bases import with_base
 from generation.loading import pick_profile
 from generation.settings import Settings
 from openvino_backend import installed
@@ -44,6 +45,8 @@ def compare(
     report: Annotated[Path | None, typer.Option(help="Markdown file whose measured part is renewed.")] = None,
     device: Annotated[str | None, typer.Option(help="Device of OpenVINO: auto, CPU, GPU, NPU.")] = None,
     exports: Annotated[Path | None, typer.Option(help="Folder of the exports.", show_default="by profile")] = None,
+    base: Annotated[str | None, typer.Option(help="SDXL checkpoint: FILE.safetensors or OWNER/REPO.")] = None,
+    vae: Annotated[str | None, typer.Option(help="Decoder: own, or OWNER/REPO.")] = None,
     models_dir: Annotated[
         Path | None,
         typer.Option(help="Where downloaded weights lie.", envvar="INSTANTID_MODELS_DIR", show_default=False),
@@ -51,9 +54,11 @@ def compare(
 ) -> None:
     """Size, load time, speed, memory, and what the pictures lose: torch beside every export that is there."""
     installed.require()
-    settings = Settings.from_environment(profile=profile, models_dir=models_dir, device=device, exports=exports)
-    chosen = pick_profile(settings.profile)
+    settings = Settings.from_environment(
+        profile=profile, models_dir=models_dir, device=device, exports=exports, base=base, vae=vae
+    )
     store = Store(settings.models_dir, settings.offline or None)
+    chosen = with_base(pick_profile(settings.profile), settings.base, settings.vae, store)
     if not chosen.drawn and people is None:
         raise RequestError(
             f"{chosen.title} makes photographs, and nobody was named to make them of.",
@@ -128,6 +133,7 @@ def _compared(
             tell(name, number, len(variants))
             measured[name] = measure(profile, settings, requests)
     found: list[dict[str, Any]] = []
+    each: dict[str, list[float | None]] = {}
     for name, one in measured.items():
         samples = [
             sample_of(profile, world, take, Made(image, seconds), eyes, with_true=False)
@@ -137,6 +143,7 @@ def _compared(
         posed = figures.pose(samples)
         told = figures.prompt(samples, world.reader)
         first = found[0] if found else None
+        each[name] = [gallery.likeness([(one.take.subject, one.look)])["neutral"]["mean"] for one in samples]
         identity = likeness["neutral"]["mean"]
         found.append(
             {
@@ -151,6 +158,7 @@ def _compared(
                 "identity": identity,
                 "identity_conditioning": likeness["conditioning"]["mean"],
                 "identity_loss": None if first is None else 1 - (identity or 0.0) / first["identity"],
+                "identity_loss_error": standard_error(each[TORCH], each[name]),
                 "found": likeness["found"],
                 "keypoint_error": posed["keypoint_error"],
                 "yaw_error": posed["yaw_error"],
@@ -161,6 +169,15 @@ def _compared(
     rows = {"given": [world.subjects[take.subject].photos[0] for take in takes[:SHOWN]]}
     rows |= {name: one.pictures()[:SHOWN] for name, one in measured.items()}
     return found, sheet(rows)
+
+
+def standard_error(theirs: Sequence[float | None], ours: Sequence[float | None]) -> float | None:
+    """Of the mean loss of identity, as a share of theirs, over pictures in which both show a face; None below two."""
+    pairs = np.array([pair for pair in zip(theirs, ours, strict=True) if None not in pair], dtype=float)
+    if len(pairs) < 2:
+        return None
+    losses = (pairs[:, 0] - pairs[:, 1]) / pairs[:, 0].mean()
+    return float(losses.std(ddof=1) / len(losses) ** 0.5)
 
 
 def psnr(ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray]) -> float:
@@ -208,9 +225,11 @@ def aims(found: Sequence[Mapping[str, Any]]) -> list[str]:
         told.append(f"INT8 has {share:.1%} of FP16's size; the aim is at most {SIZE_AIM:.0%}: {_met(share, SIZE_AIM)}.")
     for name, most in AIMS:
         if name in by_name:
-            loss = by_name[name]["identity_loss"]
+            loss, error = by_name[name]["identity_loss"], by_name[name].get("identity_loss_error")
+            spread = "" if error is None else f" (standard error {error:.1%} over {by_name[name]['pictures']} pictures)"
             told.append(
-                f"{name.upper()} loses {loss:.1%} of the identity; the aim is at most {most:.0%}: {_met(loss, most)}."
+                f"{name.upper()} loses {loss:.1%} of the identity{spread}; the aim is at most {most:.0%}: "
+                f"{_met(loss, most)}."
             )
     return told
 

@@ -87,6 +87,13 @@ def test_the_table_and_the_aims():
     assert "loses 20.0%" in told[2] and told[2].endswith("missed by 10.0 points.")
 
 
+def test_the_spread_of_a_loss_is_told():
+    assert comparing.standard_error([0.5, 0.4, None], [0.4, 0.4, 0.3]) == pytest.approx(1 / 9)
+    assert comparing.standard_error([0.5], [0.4]) is None
+    told = comparing.aims([{**FOUND[2], "identity_loss_error": 0.034}])
+    assert "(standard error 3.4% over 4 pictures)" in told[0]
+
+
 def test_the_measured_part_of_a_report_is_renewed(tmp_path):
     report = tmp_path / "OPENVINO.md"
     report.write_text(f"before\n{comparing.BEGIN}old\n{comparing.END}after\n")
