@@ -1,22 +1,26 @@
 """Figures of the controls on the miniature: speed modes, strength presets, several people, into a photo, small faces.
 
 `python -m benchmarks.control modes --people 8` prints one table; parts: modes, strengths, people, into, refine, best,
-edges, depths, look.
+edges, depths, look. `--report docs/CONTROL.md` writes them down, with the command.
 The people were never seen in training; times are of this machine and whatever else it is doing.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from benchmarks import following
+from benchmarks.following import likeness
+from face.face import similarity
 from face.references import SAME_PERSON
 from generation.engine import Engine
 from generation.loading import load_engine
@@ -58,8 +62,9 @@ def modes(engine: Engine, count: int) -> Iterator[str]:
         results = [made(engine, photo, seed, mode=mode, **CLOSE) for seed, photo in enumerate(photos(count))]
         seconds = (time.perf_counter() - began) / count
         images = [result.images[0] for result in results]
-        likeness, error = (mean([getattr(one, name) for one in images]) for name in ("identity", "keypoint_error"))
-        yield f"| {mode} | {results[0].settings['steps']} | {seconds:.2f} | {likeness} | {error} |"
+        error = mean([one.keypoint_error for one in images])
+        told = likeness([one.identity for one in images])
+        yield f"| {mode} | {results[0].settings['steps']} | {seconds:.2f} | {told} | {error} |"
 
 
 def strengths(engine: Engine, count: int) -> Iterator[str]:
@@ -69,7 +74,7 @@ def strengths(engine: Engine, count: int) -> Iterator[str]:
         images = [made(engine, photo, seed, **wish).images[0] for seed, photo in enumerate(photos(count))]
         colours = [one.colours for one in images if one.colours is not None]
         yield (
-            f"| {name} | {mean([one.identity for one in images])} | {mean([one.saturation for one in colours])} "
+            f"| {name} | {likeness([one.identity for one in images])} | {mean([one.saturation for one in colours])} "
             f"| {mean([one.contrast for one in colours])} |"
         )
 
@@ -87,25 +92,23 @@ def people(engine: Engine, count: int) -> Iterator[str]:
     yield f"| | likeness of each | both at or above {SAME_PERSON} | swapped |\n|---|---|---|---|"
     scores = [score.identity for one in images for score in one.people]
     swapped = np.mean([one.swapped for one in images])
-    yield f"| two in one picture | {mean(scores)} | {np.mean(both):.2f} | {swapped:.2f} |"
-    yield f"| each alone | {mean(alone)} | {np.mean([(one or 0) >= SAME_PERSON for one in alone]):.2f} | |"
+    yield f"| two in one picture | {likeness(scores)} | {np.mean(both):.2f} | {swapped:.2f} |"
+    yield f"| each alone | {likeness(alone)} | {np.mean([(one or 0) >= SAME_PERSON for one in alone]):.2f} | |"
 
 
 def into(engine: Engine, count: int) -> Iterator[str]:
     yield "| strength | likeness to the person | to whom the photo showed | pixels changed |\n|---|---|---|---|"
     everybody = photos(count + 1)
     for strength in (0.6, 0.8, 1.0):
-        likeness, rest, changed = [], [], []
+        own, rest, changed = [], [], []
         for seed, (photo, ground) in enumerate(pairwise(everybody)):
             result = made(engine, photo, seed, into=ground, strength=strength)
             image = result.images[0].image
-            likeness.append(result.images[0].identity)
+            own.append(result.images[0].identity)
             faces = (engine.analyzer.find(image), engine.analyzer.find(ground))
-            if all(faces):
-                first, second = (each[0].embedding / np.linalg.norm(each[0].embedding) for each in faces)
-                rest.append(float(first @ second))
+            rest.append(similarity(faces[0][0].embedding, faces[1][0].embedding) if all(faces) else None)
             changed.append(float((np.asarray(image) != np.asarray(ground)).any(axis=-1).mean()))
-        yield f"| {strength} | {mean(likeness)} | {mean(rest)} | {mean(changed)} |"
+        yield f"| {strength} | {likeness(own)} | {likeness(rest)} | {mean(changed)} |"
 
 
 def refine(engine: Engine, count: int) -> Iterator[str]:
@@ -113,8 +116,8 @@ def refine(engine: Engine, count: int) -> Iterator[str]:
     for size in (0.3, 0.4):
         wish = {"view": "front", "view_size": size, "width": 192, "height": 160, "refine": "always"}
         images = [made(engine, photo, seed, **wish).images[0] for seed, photo in enumerate(photos(count))]
-        before = mean([one.before.identity for one in images if one.before is not None])
-        yield f"| {size} | {before} | {mean([one.identity for one in images])} |"
+        before = likeness([one.identity if one.before is None else one.before.identity for one in images])
+        yield f"| {size} | {before} | {likeness([one.identity for one in images])} |"
 
 
 def best(engine: Engine, count: int) -> Iterator[str]:
@@ -123,7 +126,7 @@ def best(engine: Engine, count: int) -> Iterator[str]:
         wish = {"best_of": tries, **CLOSE}
         images = [made(engine, photo, 10 * number, **wish).images[0] for number, photo in enumerate(photos(count))]
         name = "the first" if tries is None else f"the best of {tries}"
-        yield f"| {name} | {mean([one.identity for one in images])} |"
+        yield f"| {name} | {likeness([one.identity for one in images])} |"
 
 
 PARTS: dict[str, Callable[[Engine, int], Iterator[str]]] = {
@@ -143,12 +146,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("parts", nargs="+", choices=[*PARTS], help="which tables")
     parser.add_argument("--people", type=int, default=8, help="people, or pairs of people, in each row")
+    parser.add_argument("--report", type=Path, help="write the tables to this file, with the command above them")
     chosen = parser.parse_args()
+    lines = ["# Control, measured", "", f"`python -m benchmarks.control {' '.join(sys.argv[1:])}`", ""]
+    lines += ["A face that was not found counts as a likeness of 0.", ""]
     engine = load_engine("miniature", Settings.from_environment(device="cpu"))
     for part in chosen.parts:
-        print(f"\n## {part}, {chosen.people} people\n")
+        table = [f"## {part}, {chosen.people} people", ""]
+        print(f"\n{table[0]}\n")
         for line in PARTS[part](engine, chosen.people):
             print(line, flush=True)
+            table.append(line)
+        lines += [*table, ""]
+    if chosen.report is not None:
+        chosen.report.write_text("\n".join(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

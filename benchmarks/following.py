@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -124,8 +124,14 @@ def _own_and_other(agree: Any, made: list[Any], wanted: list[Any]) -> tuple[floa
 
 
 def _likeness(images: list[Any]) -> str:
-    known = [one.identity for one in images if one.identity is not None]
-    return f"{np.mean(known):.3f}" if known else "-"
+    return likeness([one.identity for one in images])
+
+
+def likeness(cosines: Sequence[float | None]) -> str:
+    """Their mean, in which a face that was not found counts as 0, and how many those were."""
+    lost = sum(cosine is None for cosine in cosines)
+    told = f"{np.mean([cosine or 0.0 for cosine in cosines]):.3f}" if len(cosines) else "-"
+    return f"{told}, {lost} of {len(cosines)} lost" if lost else told
 
 
 def _annotator(engine: Engine) -> Path:
