@@ -7,11 +7,15 @@ import threading
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from errors import BrokenPicture, Cancelled, OutOfMemory, RequestError
 from generation.people import Person
-from generation.request import GenerationRequest, GenerationResult, Progress
+from generation.request import GenerationRequest, GenerationResult, Lora, Progress
 from template_adapter.template import Template
+from tests.generation.test_lora import LAYERS, save
+
+pytestmark = pytest.mark.filterwarnings("ignore:Already found a `peft_config`:UserWarning")
 
 
 def run(engine, **wish):
@@ -29,8 +33,11 @@ def same(first, second):
 
 
 @pytest.fixture(scope="module")
-def wishes(photo):
+def wishes(photo, engine, tmp_path_factory):
     """Requests that differ in all that could stick to a pipeline."""
+    style = save(tmp_path_factory.mktemp("loras") / "style.safetensors", LAYERS, engine._pipeline.unet)
+    half = Image.new("L", photo.size)
+    half.paste(255, (0, 0, photo.width // 2, photo.height))
     return [
         {"prompt": "a knight", "seed": 1, "scheduler": "DPM++ 2M Karras", "adapter_scale": 0.2, "style": "Mars"},
         {"prompt": "a cook", "seed": 1, "scheduler": "Euler a", "identity_net_scale": 0.0, "face_region": False},
@@ -41,6 +48,8 @@ def wishes(photo):
         {"prompt": "a cook", "seed": 1, "others": (Person((photo.rotate(90),)),), "width": 96},
         {"prompt": "a cook", "seed": 1, "strengths": "free", "best_of": 2, "compare_colours": True, "steps": 4},
         {"prompt": "a cook", "seed": 1, "into": photo, "scheduler": "Euler", "guidance_end": 0.5},
+        {"prompt": "a cook", "seed": 1, "start_picture": photo, "mask": half},
+        {"prompt": "a cook", "seed": 1, "loras": (Lora(style, 0.8),)},
     ]
 
 
@@ -55,7 +64,7 @@ def test_the_wishes_give_different_pictures(alone):
 
 
 def test_a_request_leaves_nothing_behind(engine, wishes, alone, photo):
-    for order in ([2, 0, 4, 6, 3, 8, 7, 1], [1, 1, 4, 6, 2, 7, 5, 0]):
+    for order in ([2, 10, 0, 4, 6, 9, 3, 8, 7, 1], [1, 1, 4, 10, 6, 2, 9, 7, 5, 0]):
         for number in order:
             assert same(pixels(run(engine, photos=(photo,), **wishes[number])), alone[number])
 
