@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from commands.watching import bar
 from errors import RequestError
@@ -74,23 +79,45 @@ def quantised(
     hush_libraries()
     running = replace(settings, precision=begin, device="cpu")
     requests = calibration_requests(profile, people, subset)
-    with bar() as tell, tempfile.TemporaryDirectory(prefix="calibration-") as kept:
-        samples = compiled.calibrate(profile, store, running, requests, Path(kept), subset, tell)
-        return [
-            (
-                quantising.quantize(
-                    root / begin,
-                    root / precision,
-                    precision,
-                    {name: samples[name] for name in quantising.calibrated(precision) if name in samples},
-                    group_size=group_size,
-                    ratio=quantising.RATIO if ratio is None else ratio,
-                    tell=tell,
-                ),
-                root / precision,
-            )
-            for precision in precisions
-        ]
+    chosen: dict[str, Any] = {
+        "group_size": group_size,
+        "ratio": quantising.RATIO if ratio is None else ratio,
+        "calibration": _digest(requests, subset),
+    }
+    wanted: set[str] = set()
+    for precision in precisions:
+        sampled = quantising.calibrated(precision)
+        wanted |= quantising.outdated(root / begin, root / precision, precision, sampled, **chosen).keys() & {*sampled}
+    with bar() as tell, _emptied(root / "calibration") as kept:
+        samples: Mapping[str, Any] = {}
+        if wanted:
+            samples = compiled.calibrate(profile, store, running, requests, wanted, kept, subset, tell)
+        found = []
+        for precision in precisions:
+            # Those whose samples nobody took are fresh: nothing is read of them.
+            ours = {name: samples.get(name, ()) for name in quantising.calibrated(precision)}
+            made = quantising.quantize(root / begin, root / precision, precision, ours, tell=tell, **chosen)
+            found.append((made, root / precision))
+        return found
+
+
+@contextmanager
+def _emptied(folder: Path) -> Iterator[Path]:
+    """A folder for a while, without what a killed run left in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _digest(requests: Sequence[GenerationRequest], subset: int) -> str:
+    """Of the photos and the number of samples that a calibration takes."""
+    digest = sha256(str(subset).encode())
+    for request in requests:
+        for photo in request.photos:
+            digest.update(np.asarray(photo).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def calibration_requests(profile: Profile, people: Path | None, subset: int) -> list[GenerationRequest]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -229,6 +229,7 @@ def calibrate(
     store: Store,
     settings: Settings,
     requests: Sequence[GenerationRequest],
+    networks: Collection[str],
     folder: Path,
     subset: int,
     tell: Callable[[str, int, int], None],
@@ -237,6 +238,7 @@ def calibrate(
 
     Args:
         settings: name the export to run.
+        networks: names of those whose inputs are wanted; without UNet and IdentityNet the faces alone are looked for.
         folder: where the samples are written. subset: samples kept of each network.
 
     Raises what `load` and `Engine.generate` raise.
@@ -247,9 +249,13 @@ def calibrate(
     parts = load(profile, store, settings)
     engine = Engine(parts.pipeline, parts.analyzer, profile, sources=Places(store))
     recorder = Recorder(folder, subset)
-    recorder.attach(parts.export.opened)
+    recorder.attach({name: network for name, network in parts.export.opened.items() if name in networks})
     for number, request in enumerate(requests):
         tell("calibrating", number, len(requests))
+        if not {"unet", "identity_net"} & set(networks):
+            for photo in request.photos:
+                parts.analyzer.find(photo)
+            continue
         for _ in engine.generate(request):
             pass
     return recorder.samples()

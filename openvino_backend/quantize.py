@@ -12,8 +12,9 @@ from __future__ import annotations
 import gc
 import io
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def quantize(
     *,
     group_size: int | None = None,
     ratio: float = RATIO,
+    calibration: str = "",
     tell: Tell = lambda what, done, total: None,
 ) -> Manifest:
     """Compress an export.
@@ -50,6 +52,7 @@ def quantize(
         samples: network -> inputs it was seen to get; needed for what `calibrated` names.
         group_size: of INT4, weights that share a scale; None for the largest that fits, -1 for a whole row.
         ratio: of INT4, share of the matrices that get 4 bits; the most sensitive keep 8.
+        calibration: what the samples were made of; other samples make what they calibrate anew.
 
     Raises:
         RequestError: no such precision, a group size that does not fit, a ratio out of range.
@@ -57,32 +60,58 @@ def quantize(
     """
     exported, size = check(source, precision, group_size, ratio)
     names = list(exported.networks)
+    stale = outdated(
+        source, folder, precision, tuple(samples), group_size=group_size, ratio=ratio, calibration=calibration
+    )
     folder.mkdir(parents=True, exist_ok=True)
     before = Manifest.read(folder)
-    kept = {} if before is None else before.networks
+    kept = {} if before is None else {name: one for name, one in before.networks.items() if name not in stale}
     made = Manifest(exported.profile, precision, exported.loras, kept)
     (folder / CONFIG).write_bytes((source / CONFIG).read_bytes())
     for number, name in enumerate(names):
         tell(name, number, len(names))
-        entry = exported.networks[name]
-        recipe = _recipe(name, precision, name in samples)
-        how: dict[str, Any] = {"recipe": recipe, "from": [entry.xml, entry.bin]}
-        if recipe == "int4":
-            how |= {"group_size": size, "ratio": ratio}
-        if recipe in ("hybrid", "full"):
-            how |= {"samples": len(samples[name])}
-        files = [Path(one.path) for one in entry.sources]
-        if all(file.is_file() for file in files) and made.fresh(folder, name, files, how):
+        if name not in stale:
             continue
+        recipe = stale[name]["recipe"]
         with _quiet():
             compress_file(exported.check(source, name), folder / name, recipe, samples.get(name, ()), size, ratio)
-        made = made.with_entry(name, entry_of(folder, name, entry.sources, how))
+        made = made.with_entry(name, entry_of(folder, name, exported.networks[name].sources, stale[name]))
         made.write(folder)
         gc.collect()
     made = Manifest(made.profile, precision, made.loras, {name: made.networks[name] for name in names})
     made.write(folder)
     tell("done", len(names), len(names))
     return made
+
+
+def outdated(
+    source: Path,
+    folder: Path,
+    precision: str,
+    sampled: Collection[str],
+    *,
+    group_size: int | None = None,
+    ratio: float = RATIO,
+    calibration: str = "",
+) -> dict[str, dict[str, Any]]:
+    """Networks that `quantize` has to make, each with how: found out before anything is calibrated.
+
+    sampled: networks that there are, or will be, samples of. The rest, and the errors, are those of `quantize`.
+    """
+    exported, size = check(source, precision, group_size, ratio)
+    there = Manifest.read(folder)
+    found = {}
+    for name, entry in exported.networks.items():
+        recipe = _recipe(name, precision, name in sampled)
+        how: dict[str, Any] = {"recipe": recipe, "from": [entry.xml, entry.bin], "nncf": metadata.version("nncf")}
+        if recipe == "int4":
+            how |= {"group_size": size, "ratio": ratio}
+        if recipe in ("hybrid", "full"):
+            how |= {"calibration": calibration}
+        files = [Path(one.path) for one in entry.sources]
+        if there is None or not all(file.is_file() for file in files) or not there.fresh(folder, name, files, how):
+            found[name] = how
+    return found
 
 
 def check(source: Path, precision: str, group_size: int | None, ratio: float) -> tuple[Manifest, int]:

@@ -11,7 +11,7 @@ from errors import RequestError, WeightsMissing
 from openvino_backend.calibration import Recorder
 from openvino_backend.compiled import Network
 from openvino_backend.manifest import Manifest
-from openvino_backend.quantize import calibrated, check, condition_convolutions, matrix_widths, quantize
+from openvino_backend.quantize import calibrated, check, condition_convolutions, matrix_widths, outdated, quantize
 from openvino_backend.runtime import Export
 from tests import tiny_pipeline, tiny_sdxl
 from tests.openvino_backend.tiny_export import EXACT, pipeline_of
@@ -92,6 +92,10 @@ def test_int8_weights_and_face_models_that_compute_at_8_bits(source, samples, tm
     times = {file: file.stat().st_mtime_ns for file in folder.glob("*.bin")}
     quantize(source, folder, "int8", needed)
     assert {file: file.stat().st_mtime_ns for file in folder.glob("*.bin")} == times
+    assert outdated(source, folder, "int8", calibrated("int8")) == {}
+    # Other photos make only what they calibrate anew, and that is known before anything is calibrated.
+    assert list(outdated(source, folder, "int8", calibrated("int8"), calibration="others")) == ["face_recogniser"]
+    assert list(outdated(source, folder, "int4", calibrated("int4"))) == ["identity_net"]
 
 
 def test_the_first_convolution_over_the_condition_is_left_alone(source, samples, tmp_path):
