@@ -14,6 +14,8 @@ def tiny_profile():
     return replace(
         PROFILES["miniature"],
         name="tiny",
+        turbo="few-steps",
+        fast=(),
         size=(64, 64),
         sizes=(("Square", 64, 64),),
         size_step=16,
