@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import logging
 import os
 import signal
 import socket
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("DIFFUSERS_DISABLE_REMOTE_CODE", "1")
 
+from api.logs import to_stderr
 from errors import InstantIDError, RequestError
 from generation.settings import Settings, on_zero_gpu
 from style_presets import STYLES, load_styles
@@ -109,6 +109,8 @@ def build(settings: Settings, files: Path) -> tuple[gr.Blocks, EngineRoom, Servi
     of_service = ServiceSettings.from_environment()
     if settings.auth:
         of_service = replace(of_service, require_key=True)
+    if not settings.share:
+        of_service = of_service.listening_on(settings.host)
     service = open_service(settings, of_service, room, profile, styles=styles, generate=accelerated(room))
     # callers of the tool give no key: it is there where none is asked for, or where the page asks who they are
     tools = () if of_service.api_keys and not settings.auth else (generate_tool(service),)
@@ -142,7 +144,7 @@ def launch(page: gr.Blocks, room: EngineRoom, service: Service, settings: Settin
         server_name=settings.host,
         server_port=settings.port,
         share=settings.share,
-        app_kwargs={"middleware": [Middleware(Beside, api=create_api(service))]},
+        app_kwargs={"middleware": [Middleware(Beside, api=create_api(service), settings=service.settings)]},
         mcp_server=settings.mcp,
         auth=list(settings.auth) or None,
         theme=studio_theme(),
@@ -162,9 +164,7 @@ def launch(page: gr.Blocks, room: EngineRoom, service: Service, settings: Settin
 
 
 def main(arguments: list[str]) -> int:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    for chatty in ("httpx", "httpcore"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    to_stderr()
     # Ended like Ctrl-C, so that the folder of uploads and results goes too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

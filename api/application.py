@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from api import asking_routes, failures, job_routes, making_routes
-from api.gate import Gate
+from api.gate import Gate, Guard
 from api.service import Service
+from api.settings import ServiceSettings
 from api.watch import Watch
 
 TITLE = "InstantID studio"
@@ -41,21 +43,36 @@ def create_api(service: Service) -> FastAPI:
         app.include_router(part.router)
     failures.install(app, lambda: retry_after(service))
     app.add_middleware(Gate, settings=service.settings)
+    if service.settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=service.settings.origins,
+            allow_methods=("GET", "POST", "DELETE"),
+            allow_headers=("Authorization", "X-API-Key", "Idempotency-Key", "Prefer", "Content-Type"),
+            expose_headers=("Location", "Retry-After", "X-Request-ID"),
+        )
     app.add_middleware(Watch, metrics=service.metrics)
     return app
 
 
 def retry_after(service: Service) -> int:
-    """Whole seconds until a place in the queue may be free: what a job usually takes."""
+    """Whole seconds until the queue is half empty, as long as jobs usually take; at most `LONGEST_WAIT`.
+
+    A single free place would be taken by whoever comes first.
+    """
     usual = service.store.typical_seconds()
-    return max(1, min(LONGEST_WAIT, math.ceil(failures.RETRY_SECONDS if usual is None else usual)))
+    if usual is None:
+        return failures.RETRY_SECONDS
+    counts = service.store.counts()
+    jobs = max(1, math.ceil(counts["queued"] / 2))
+    return max(1, min(LONGEST_WAIT, math.ceil(usual * jobs / max(1, counts["running"]))))
 
 
 class Beside:
-    """ASGI middleware that puts the application in front of another one on the same port."""
+    """ASGI middleware that puts the application in front of another one on the same port, and a guard before that."""
 
-    def __init__(self, app: ASGIApp, api: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, api: ASGIApp, settings: ServiceSettings) -> None:
+        self._app = Guard(app, settings)
         self._api = api
 
     async def __call__(self, scope, receive, send) -> None:

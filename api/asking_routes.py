@@ -55,6 +55,7 @@ async def styles(service: Served, owner: Owner) -> Response:
     return JSONResponse([one.model_dump() for one in listed])
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", tags=["health"], response_class=PlainTextResponse)
 async def live() -> str:
     """Answers as long as the process lives."""
@@ -79,24 +80,27 @@ async def ready(service: Served) -> Response:
 async def metrics(service: Served) -> Response:
     """Figures for Prometheus."""
     counts = await run_in_threadpool(service.store.counts)
-    page = service.metrics.page(counts, service.settings.queue_limit, service.studio.state)
+    page = service.metrics.page(counts, service.settings.queue_limit, _name_of(service, counts))
     return Response(page, media_type=CONTENT_TYPE)
 
 
 def _state(service: Service) -> StateAnswer:
     counts = service.store.counts()
     studio = service.studio
-    state = studio.state
-    if state == "ready" and counts["queued"] >= service.settings.queue_limit:
-        state = "busy"
     return StateAnswer(
-        state=state,
+        state=_name_of(service, counts),
         profile=studio.profile.name,
         method=studio.method,
         waiting=counts["queued"],
         running=counts["running"],
         reason=studio.reason,
     )
+
+
+def _name_of(service: Service, counts: dict[str, int]) -> str:
+    """The studio's state, or "busy" when it is ready and no more may wait."""
+    state = service.studio.state
+    return "busy" if state == "ready" and counts["queued"] >= service.settings.queue_limit else state
 
 
 def _coach(service: Service, photos: dict[str, bytes]) -> FacesAnswer:

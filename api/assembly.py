@@ -41,7 +41,7 @@ def open_service(
     def load_plain():
         from generation.plain import load_plain
 
-        return load_plain(profile, settings)
+        return load_plain(profile, settings, styles)
 
     studio = Studio(
         room,

@@ -97,9 +97,7 @@ class Database:
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self.address = url.render_as_string(hide_password=True)
         try:
-            self._engine = (
-                _sqlite(url) if self.is_sqlite else create_engine(url, pool_pre_ping=True, hide_parameters=True)
-            )
+            self._engine = _sqlite(url) if self.is_sqlite else _postgresql(url)
         except OSError as error:
             raise StoreUnavailable(
                 f"The job store {self.address} cannot be made: {error.strerror}.", field="jobs"

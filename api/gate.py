@@ -17,6 +17,44 @@ OPEN_PATHS = ("/api/v1/docs", "/api/v1/openapi.json")
 _UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
 
 
+class Guard:
+    """ASGI middleware. Refuses calls under a name that is not the service's, and what other origins' pages send."""
+
+    def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
+        self._app = app
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            try:
+                check_caller(scope, self._settings)
+            except InstantIDError as error:
+                await answer(error, headers={"Connection": "close"})(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def check_caller(scope: Scope, settings: ServiceSettings) -> None:
+    """Raises ForeignOrigin for a Host or an Origin that is not welcome."""
+    host, origin = _header(scope, b"host"), _header(scope, b"origin")
+    if settings.hosts and _name_in(host) not in settings.hosts:
+        raise ForeignOrigin(
+            "The service is not called by this name.",
+            field="Host",
+            cure="Call it as localhost, or have its operator add the name to INSTANTID_HOSTS.",
+        )
+    if scope["method"] not in _UNSAFE or origin is None:
+        return
+    origin = origin.rstrip("/")
+    if origin != "null" and (_same(origin, host) or origin in settings.origins):
+        return
+    raise ForeignOrigin(
+        "Requests from web pages of another origin are refused.",
+        field="Origin",
+        cure="Call the service from your own server, or have its operator allow the origin.",
+    )
+
+
 class Gate:
     """ASGI middleware. Lets a request in with `state["owner"]` set, or answers it without reading a byte of its body.
 
@@ -32,26 +70,13 @@ class Gate:
             await self._app(scope, receive, send)
             return
         try:
-            self._check_origin(scope)
+            check_caller(scope, self._settings)
             scope.setdefault("state", {})["owner"] = self._owner(scope)
             self._check_length(scope)
         except InstantIDError as error:
             await answer(error, headers={"Connection": "close"})(scope, receive, send)
             return
         await self._app(scope, self._counted(receive), send)
-
-    def _check_origin(self, scope: Scope) -> None:
-        origin = _header(scope, b"origin")
-        if scope["method"] not in _UNSAFE or origin is None:
-            return
-        origin = origin.rstrip("/")
-        if origin != "null" and (_same(origin, _header(scope, b"host")) or origin in self._settings.origins):
-            return
-        raise ForeignOrigin(
-            "Requests from web pages of another origin are refused.",
-            field="Origin",
-            cure="Call the service from your own server, or have its operator allow the origin.",
-        )
 
     def _owner(self, scope: Scope) -> str:
         settings = self._settings
@@ -95,6 +120,14 @@ class Gate:
 
 def _header(scope: Scope, name: bytes) -> str | None:
     return next((value.decode("latin-1").strip() for key, value in scope["headers"] if key.lower() == name), None)
+
+
+def _name_in(host: str | None) -> str | None:
+    """The Host header without port and brackets."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
 
 
 def _same(origin: str, host: str | None) -> bool:

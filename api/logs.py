@@ -7,11 +7,22 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
+import threading
 import time
+import traceback
 from typing import Any
 
 LOGGER = "instantid.service"
 log = logging.getLogger(LOGGER)
+
+LIBRARIES = {
+    "transformers": logging.ERROR,
+    "diffusers": logging.ERROR,
+    "huggingface_hub": logging.ERROR,
+    "uvicorn": logging.WARNING,
+}
+"""Libraries that bring handlers of their own, and from where on they are heard: below, they quote prompts."""
 
 
 def event(name: str, **values: str | int | float | bool | None) -> None:
@@ -40,14 +51,49 @@ def to_stderr() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for chatty in ("uvicorn.access", "httpx", "httpcore", "httpx2", "httpcore2"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.captureWarnings(True)
+    for name in ("uvicorn.access", "httpx", "httpcore", "httpx2", "httpcore2"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for name, level in LIBRARIES.items():
+        library = logging.getLogger(name)
+        library.handlers.clear()
+        library.setLevel(level)
+        library.__class__ = _Settled
+    # gradio prints errors of its handlers, whose texts hold what callers sent, past every log
+    traceback.print_exc = _log_error
+    threading.excepthook = lambda told: _log_error(told.exc_value)
+    sys.excepthook = lambda kind, error, at: _log_error(error)
 
 
-def _places(traceback: Any) -> list[str]:
+class _Settled(logging.Logger):
+    """A library's logger that stays as it was set up here, whatever the library does to it when it is imported."""
+
+    def addHandler(self, hdlr: logging.Handler) -> None:
+        return
+
+    def setLevel(self, level: int | str) -> None:
+        return
+
+    @property
+    def propagate(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return True
+
+    @propagate.setter
+    def propagate(self, value: bool) -> None:
+        return
+
+
+def _log_error(error: Any = None, *_: Any, **__: Any) -> None:
+    """Takes the place of `traceback.print_exc` and of the hooks for errors that nobody caught."""
+    error = error if isinstance(error, BaseException) else sys.exc_info()[1]
+    if not isinstance(error, KeyboardInterrupt | SystemExit):
+        log.error("An error came to the end of its thread or request.", exc_info=error)
+
+
+def _places(at: Any) -> list[str]:
     places = []
-    while traceback is not None:
-        code = traceback.tb_frame.f_code
-        places.append(f"{code.co_filename.rpartition('/')[2]}:{traceback.tb_lineno} {code.co_name}")
-        traceback = traceback.tb_next
+    while at is not None:
+        code = at.tb_frame.f_code
+        places.append(f"{code.co_filename.rpartition('/')[2]}:{at.tb_lineno} {code.co_name}")
+        at = at.tb_next
     return places[-12:]

@@ -8,7 +8,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from api.job import STATES
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
-STUDIO_STATES = ("loading", "ready", "failed")
+STUDIO_STATES = ("loading", "ready", "busy", "failed")
 
 
 class Metrics:
@@ -38,10 +38,10 @@ class Metrics:
         )
         self._kept = Gauge("instantid_jobs", "Jobs in the store.", ["state"], registry=self.registry)
         self._limit = Gauge("instantid_queue_limit", "Jobs that may wait.", registry=self.registry)
-        self._state = Gauge("instantid_state", "1 for the state of the weights.", ["state"], registry=self.registry)
+        self._state = Gauge("instantid_state", "1 for the state, as /readyz has it.", ["state"], registry=self.registry)
 
     def page(self, counts: dict[str, int], queue_limit: int, state: str) -> bytes:
-        """The figures in Prometheus' text format. counts: of the store, by state; state: of the studio."""
+        """The figures in Prometheus' text format. counts: of the store, by state; state: one of `STUDIO_STATES`."""
         for name in STATES:
             self._kept.labels(name).set(counts.get(name, 0))
         for name in STUDIO_STATES:

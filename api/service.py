@@ -111,9 +111,13 @@ class Service:
 
     def cancel(self, job_id: str, owner: str) -> Job:
         """Raises NotThere."""
+        before = self.store.get(job_id, owner)
         job = self.store.cancel(job_id, owner)
-        if job is None:
+        if before is None or job is None:
             raise no_job()
+        if before.state == "queued" and job.state == "canceled" and job.started is None:
+            event("job", job=job.id[:8], kind=job.kind, outcome="canceled")
+            self._count(job.kind, "canceled", None)
         if self.worker is not None:
             self.worker.canceled(job_id)
         return job
@@ -146,9 +150,10 @@ class Service:
             job = await run_in_threadpool(self.job, job.id, job.owner)
         return job
 
-    def _count(self, job: Job, how: str, seconds: float) -> None:
-        self.metrics.jobs.labels(job.kind, how).inc()
-        self.metrics.job_seconds.labels(job.kind).observe(seconds)
+    def _count(self, kind: str, how: str, seconds: float | None) -> None:
+        self.metrics.jobs.labels(kind, how).inc()
+        if seconds is not None:
+            self.metrics.job_seconds.labels(kind).observe(seconds)
 
 
 def no_job() -> NotThere:

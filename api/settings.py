@@ -6,13 +6,15 @@ import math
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from errors import RequestError
 from generation.settings import PREFIX
 from weights.places import default_models_dir
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[\w.-]{1,64}")
@@ -34,6 +36,7 @@ class ServiceSettings:
         api_keys: (name, SHA-256 of the key in hexadecimal) of each caller; without any, no key is asked for.
         require_key: refuse callers without a key even when there are no keys.
         origins: further origins whose pages may send requests; the service's own may.
+        hosts: names without a port under which the service is called; every name when empty.
         fallback: answer with plain SDXL when InstantID cannot be loaded.
         hub_loras: whether callers may name LoRAs in repositories of the hub, which are downloaded then.
         gemini_key: for analysis by Gemini; without one it is not available. Also GEMINI_API_KEY.
@@ -49,6 +52,7 @@ class ServiceSettings:
     api_keys: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     require_key: bool = False
     origins: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     fallback: bool = False
     hub_loras: bool = False
     gemini_key: str = field(default="", repr=False)
@@ -68,6 +72,13 @@ class ServiceSettings:
             if (variable := PREFIX + setting.name.upper()) in environ:
                 values[setting.name] = _READERS[str(setting.type)](variable, environ[variable].strip())
         return cls(**{**values, **{name: value for name, value in overrides.items() if value is not None}})
+
+    def listening_on(self, address: str) -> ServiceSettings:
+        """On this machine alone, only names of it are taken beside those of `hosts`: else a page whose name is made to
+        mean 127.0.0.1 would pass for the service's own."""
+        if address not in LOOPBACK and not address.startswith("127."):
+            return self
+        return replace(self, hosts=tuple(dict.fromkeys((*self.hosts, *LOOPBACK, address))))
 
     def jobs_of(self, port: int) -> str:
         """The address of the job store of a service that listens on `port`."""

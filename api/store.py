@@ -194,6 +194,13 @@ class JobStore:
         lost = and_(jobs.c.state == "running", or_(jobs.c.lease_until <= now, jobs.c.worker == worker))
         return self._end(lost, failed(INTERRUPTED)) + self._end(late, failed(TOO_LATE))
 
+    def expire(self) -> list[str]:
+        """Ends what waited beyond its deadline: the kinds of these jobs."""
+        with self._database.reading() as connection:
+            late = and_(jobs.c.state == "queued", jobs.c.deadline <= self._database.now(connection))
+            waited = connection.execute(select(jobs.c.number, jobs.c.kind).where(late)).all()
+        return [row.kind for row in waited if self._end(and_(late, jobs.c.number == row.number), failed(TOO_LATE))]
+
     def purge(self, older_than: float) -> int:
         """Deletes jobs that have been over for so many seconds, with their pictures: how many."""
         with self._database.writing() as connection:

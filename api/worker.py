@@ -14,7 +14,7 @@ from PIL import Image
 from api.job import Job
 from api.logs import event as log_event
 from api.recipes import Outcome, Recipes
-from api.store import JobStore
+from api.store import TOO_LATE, JobStore
 from api.studio import Studio
 from errors import Cancelled, InstantIDError
 from generation.request import GenerationResult, Progress
@@ -30,8 +30,8 @@ PREVIEW_SECONDS = 0.5
 SWEEP_SECONDS = 1.0
 PURGE_SECONDS = 60.0
 
-Done = Callable[[Job, str, float], None]
-"""Told of a job that ended here: the job, how, and the seconds it ran."""
+Done = Callable[[str, str, float | None], None]
+"""Told of a job that ended here: its kind, how it ended, and the seconds it ran; None for one that only waited."""
 
 
 class Worker:
@@ -113,12 +113,16 @@ class Worker:
         purged = 0.0
         while not self._stopping.wait(SWEEP_SECONDS):
             try:
+                for kind in self._store.expire():
+                    self._told(kind, TOO_LATE[0], None)
                 self._store.recover()
                 if time.monotonic() - purged > PURGE_SECONDS:
                     purged = time.monotonic()
                     self._store.purge(self._kept)
             except InstantIDError as error:
                 log.error("The job store failed: %s", error)
+            except Exception:
+                log.exception("Jobs could not be swept.")
 
     def _run(self, job: Job) -> None:
         began = time.monotonic()
@@ -129,16 +133,21 @@ class Worker:
             self._running = None
             running.over.set()
         seconds = time.monotonic() - began
-        log_event("job", job=job.id[:8], kind=job.kind, outcome=how, seconds=round(seconds, 3))
+        self._told(job.kind, how, seconds, job.id)
+
+    def _told(self, kind: str, how: str, seconds: float | None, job_id: str = "") -> None:
+        ran = {} if seconds is None else {"seconds": round(seconds, 3)}
+        log_event("job", job=job_id[:8], kind=kind, outcome=how, **ran)
         if self._done is not None:
-            self._done(job, how, seconds)
+            self._done(kind, how, seconds)
 
     def _make(self, job: Job, running: _Run) -> str:
         try:
             running.watch()
             outcome = self._outcome(job, running)
-            self._store.finish(job.id, self.name, outcome.result, outcome.images)
-            return "done"
+            if self._store.finish(job.id, self.name, outcome.result, outcome.images):
+                return "done"
+            return self._ended(job)
         except InstantIDError as error:
             told = running.why if isinstance(error, Cancelled) and running.why is not None else error
         except Exception as error:
@@ -146,8 +155,14 @@ class Worker:
             log.error("A job failed: %s", type(error).__name__, exc_info=error)
             self._studio.lost(error)
             told = InstantIDError("Something went wrong on the server.", cure="Try again.")
-        self._store.fail(job.id, self.name, told.code, str(told))
-        return told.code
+        if self._store.fail(job.id, self.name, told.code, str(told)):
+            return told.code
+        return self._ended(job)
+
+    def _ended(self, job: Job) -> str:
+        """How a job that was over before its run was: "canceled", or the code of its failure."""
+        now = self._store.get(job.id, job.owner)
+        return "canceled" if now is None else now.code or now.state
 
     def _outcome(self, job: Job, running: _Run) -> Outcome:
         recipe = self._recipes.of(job, running.cancel)
@@ -208,6 +223,8 @@ class _Run:
                     self.cancel.set()
             except InstantIDError as error:
                 log.error("The job store failed: %s", error)
+            except Exception:
+                log.exception("The job could not be watched.")
 
 
 def _small(picture: Image.Image) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -36,7 +35,7 @@ def serve(
 
     from api.application import create_api
     from api.assembly import open_service
-    from api.logs import to_stderr
+    from api.logs import event, to_stderr
     from generation.background import EngineRoom
     from generation.loading import load_engine, pick_profile
 
@@ -44,7 +43,7 @@ def serve(
     settings = Settings.from_environment(
         profile=profile, host=host, port=port, device=device, models_dir=models_dir and str(models_dir)
     )
-    service_settings = ServiceSettings.from_environment(jobs=jobs, fallback=fallback)
+    service_settings = ServiceSettings.from_environment(jobs=jobs, fallback=fallback).listening_on(settings.host)
     styles = STYLES if settings.styles is None else load_styles(settings.styles)
     chosen = pick_profile(settings.profile)
     listening = uvicorn.Config("", host=settings.host, port=settings.port, log_config=None, access_log=False)
@@ -73,7 +72,7 @@ def serve(
         signal.signal(ending, lambda *_: None)
     room.start()
     service.start()
-    print(f"InstantID service: http://{settings.host}:{settings.port}/api/v1/docs", file=sys.stderr, flush=True)
+    event("listening", address=f"http://{settings.host}:{settings.port}", docs="/api/v1/docs")
     try:
         server.run(sockets=[taken])
     finally:

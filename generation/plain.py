@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from generation.picture import cancelled
 from generation.request import GeneratedImage, GenerationRequest, GenerationResult, Progress
 from generation.schedulers import SCHEDULERS, build_scheduler
 from generation.settings import Settings
-from style_presets import STYLES, apply_style
+from style_presets import STYLES, Style, apply_style
 from weights.store import Store
 
 if TYPE_CHECKING:
@@ -29,14 +29,18 @@ if TYPE_CHECKING:
 NOTE = "The pictures show nobody in particular: they were made without the photos."
 
 
+SLOWER = "steps and guidance are those of the mode quality."
+
+
 class PlainEngine:
     """The same events as `generation.engine.Engine.generate`, from text alone.
 
-    pipeline: diffusers' StableDiffusionXLPipeline.
+    pipeline: diffusers' StableDiffusionXLPipeline. styles: the presets on offer.
     """
 
-    def __init__(self, pipeline: Any, profile: Profile) -> None:
+    def __init__(self, pipeline: Any, profile: Profile, styles: Mapping[str, Style] = STYLES) -> None:
         self.profile = profile
+        self._styles = styles
         self._pipeline = pipeline
         self._scheduler_config = dict(pipeline.scheduler.config)
         self._lock = threading.Lock()
@@ -50,7 +54,7 @@ class PlainEngine:
         Raises RequestError, Cancelled within a step, OutOfMemory.
         """
         wish = self._settled(request)
-        prompt, negative = apply_style(wish.style, wish.prompt, wish.negative_prompt, STYLES)
+        prompt, negative = apply_style(wish.style, wish.prompt, wish.negative_prompt, self._styles)
         began = time.perf_counter()
         images: list[GeneratedImage] = []
         with self._lock:
@@ -75,11 +79,14 @@ class PlainEngine:
         )
 
     def _settled(self, request: GenerationRequest) -> GenerationRequest:
-        """Resolved, in the quality mode where the mode asked for needs a LoRA."""
-        wanted = request
+        """Resolved, in the quality mode where the mode asked for needs a LoRA; the request's notes say so."""
+        wanted, notes = request, ()
         if request.mode is not None and modes.lora_of(request.mode, self.profile) is not None:
             wanted = replace(request, mode="quality", steps=None, guidance=None)
-        return replace(wanted, loras=(), controls=(), into=None, start_picture=None, mask=None).resolved(self.profile)
+            notes = (f"Without InstantID the speed mode {request.mode} is not there: {SLOWER}",)
+        plain = replace(wanted, loras=(), controls=(), into=None, start_picture=None, mask=None)
+        settled = plain.resolved(self.profile, self._styles)
+        return replace(settled, notes=(*notes, *settled.notes))
 
     def _picture(
         self, wish: GenerationRequest, prompt: str, negative: str, seed: int, cancel: threading.Event | None
@@ -116,15 +123,15 @@ class PlainEngine:
             raise out_of_memory() from error
 
 
-def load_plain(profile: Profile, settings: Settings | None = None) -> PlainEngine:
+def load_plain(profile: Profile, settings: Settings | None = None, styles: Mapping[str, Style] = STYLES) -> PlainEngine:
     """Loads the base of a profile alone. Downloads nothing.
 
     Raises WeightsMissing, WeightsCorrupt.
     """
     settings = settings or Settings.from_environment()
     store = Store(settings.models_dir, settings.offline or None)
-    base = store.path(profile.base)
-    vae = None if profile.vae is None else store.path(profile.vae)
+    base = store.path(profile.base, alone=True)
+    vae = None if profile.vae is None else store.path(profile.vae, alone=True)
     device = pick_device(settings.device)
     how = plan(profile, device, free_gib(device), dtype=settings.dtype)
     from diffusers import AutoencoderKL, StableDiffusionXLPipeline
@@ -140,4 +147,4 @@ def load_plain(profile: Profile, settings: Settings | None = None) -> PlainEngin
             f"The base of {profile.name} cannot be read.", field=profile.name, cure="Run: python cli.py doctor"
         ) from error
     pipeline.vae.to(dtype=how.vae_dtype)
-    return PlainEngine(placed(pipeline, how), profile)
+    return PlainEngine(placed(pipeline, how), profile, styles)

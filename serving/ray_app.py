@@ -47,17 +47,18 @@ class Engine:
         to_stderr()
         settings, service_settings = settings_of(wish)
         profile = pick_profile(settings.profile)
+        styles = STYLES if settings.styles is None else load_styles(settings.styles)
         room = EngineRoom(lambda told: load_engine(profile, settings, downloading=told))
 
         def load_plain() -> Any:
             from generation.plain import load_plain
 
-            return load_plain(profile, settings)
+            return load_plain(profile, settings, styles)
 
         self._studio = Studio(
             room,
             profile,
-            styles=STYLES if settings.styles is None else load_styles(settings.styles),
+            styles=styles,
             load_plain=load_plain if service_settings.fallback else None,
         )
         room.start(wait=True)

@@ -35,13 +35,15 @@ def read_sums(folder: Path) -> dict[str, str]:
     return {name: digest for digest, name in pairs}
 
 
-def check(folder: Path) -> None:
-    """Verifies every listed file.
+def check(folder: Path, inside: str = "") -> None:
+    """Verifies every listed file, or those of one part: the file or folder `inside`.
 
     Raises:
         WeightsMissing, WeightsCorrupt: naming the file, and for the latter the expected and the actual hash.
     """
     for name, expected in read_sums(folder).items():
+        if inside and name != inside and not name.startswith(f"{inside}/"):
+            continue
         path = folder / name
         if not path.is_file():
             raise WeightsMissing(f"{folder.name}: {name} is missing.", field=name, cure=_CURE)

@@ -24,8 +24,12 @@ PATIENCE = 300
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("app")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("app")
+
+
+@pytest.fixture(scope="module")
+def app(folder: Path) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     log = folder / "log.txt"
@@ -95,6 +99,27 @@ def test_a_language_model_finds_and_calls_the_tool(app: str) -> None:
     assert names == ["generate_picture"]
     with Image.open(io.BytesIO(picture)) as made:
         assert made.size == (128, 128)
+
+
+@pytest.mark.parametrize("path", ["upload", "call/generate_picture", "queue/join", "mcp/"])
+def test_pages_of_other_origins_reach_nothing_of_the_page(app: str, path: str) -> None:
+    url = f"{app}/gradio_api/{path}"
+    for headers in ({"Origin": "http://evil.example"}, {"Origin": "null"}, {"Host": "evil.example"}):
+        answer = httpx2.post(url, files={"files": b"x"}, headers=headers)
+        assert answer.status_code == 403
+        assert "/" not in answer.json()["error"]["message"]
+    assert httpx2.post(f"{app}/gradio_api/upload", files={"files": b"x"}, headers={"Origin": app}).status_code == 200
+
+
+def test_the_log_has_one_object_a_line_and_nothing_that_a_caller_wrote(app: str, folder: Path) -> None:
+    httpx2.post(f"{app}/gradio_api/call/generate_picture", json={"data": ["base64-of-a-face"]})
+    until = time.monotonic() + PATIENCE
+    while '"ValueError"' not in (log := (folder / "log.txt").read_text()):
+        assert time.monotonic() < until, log
+        time.sleep(0.2)
+    assert "base64-of-a-face" not in log
+    lines = [line for line in log.splitlines() if not line.startswith("InstantID studio: ")]
+    assert all(isinstance(json.loads(line), dict) for line in lines)
 
 
 def snippets() -> list[tuple[str, str]]:

@@ -92,6 +92,35 @@ def test_pages_of_other_origins_cannot_post(serve, origin, status) -> None:
     assert served.client.get("/healthz", headers=headers).status_code == 200
 
 
+def test_a_name_that_was_made_to_mean_this_machine_is_refused(serve) -> None:
+    served = serve(worker=None, hosts=ServiceSettings().listening_on("127.0.0.1").hosts)
+    for name in ("evil.example", "evil.example:80", "127.0.0.1.evil.example", "[", ""):
+        headers = {"Host": name, "Origin": f"http://{name}"}
+        assert served.client.get("/api/v1/styles", headers=headers).status_code in (400, 403)
+        assert served.client.post(URL, headers=headers).status_code in (400, 403)
+    assert served.client.get("/api/v1/styles", headers={"Host": "evil.example"}).json()["error"]["field"] == "Host"
+    for name in ("localhost", "LOCALHOST:8000", "127.0.0.1:1", "[::1]:8000"):
+        assert served.client.get("/api/v1/styles", headers={"Host": name}).status_code == 200
+
+
+def test_only_on_this_machine_alone_names_are_looked_at() -> None:
+    assert ServiceSettings().listening_on("0.0.0.0").hosts == ()
+    assert ServiceSettings(hosts=("a.b",)).listening_on("0.0.0.0").hosts == ("a.b",)
+    assert ServiceSettings(hosts=("a.b",)).listening_on("::1").hosts == ("a.b", "localhost", "127.0.0.1", "::1")
+
+
+def test_pages_of_listed_origins_may_ask_and_read(serve) -> None:
+    served = serve(worker=None, origins=("https://friend.example",))
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "Authorization"}
+    friend = served.client.options(URL, headers={"Origin": "https://friend.example", **asked})
+    assert friend.status_code == 200
+    assert friend.headers["access-control-allow-origin"] == "https://friend.example"
+    read = served.client.get("/api/v1/styles", headers={"Origin": "https://friend.example"})
+    assert read.headers["access-control-allow-origin"] == "https://friend.example"
+    foe = served.client.options(URL, headers={"Origin": "https://evil.example", **asked})
+    assert "access-control-allow-origin" not in foe.headers
+
+
 def test_keys_are_asked_for_before_the_body_is_read(serve) -> None:
     key, entry = new_key("alice")
     settings = ServiceSettings.from_environment({"INSTANTID_API_KEYS": entry})

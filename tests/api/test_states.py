@@ -109,6 +109,31 @@ def test_figures_tell_of_requests_and_jobs(serve, jpeg) -> None:
     assert "secret-words" not in page.text
 
 
+def test_figures_tell_of_jobs_that_never_ran(serve, jpeg) -> None:
+    go = threading.Event()
+
+    def load(told):
+        go.wait(60)
+        raise WeightsMissing("InstantID is not here.")
+
+    room = EngineRoom(load)
+    room.start()
+    served = serve(room=room)
+    late = served.client.post("/api/v1/generate", files={"photos": jpeg}, params={"deadline": "0.2"}).json()
+    gone = served.job(files={"photos": jpeg})
+    for _ in range(2):
+        served.client.delete(f"/api/v1/jobs/{gone['id']}")
+    assert served.over(late["id"])["state"] == "failed"
+    page = served.client.get("/metrics").text
+    go.set()
+    assert 'instantid_jobs_ended_total{kind="generate",outcome="canceled"} 1.0' in page
+    assert 'instantid_jobs_ended_total{kind="generate",outcome="deadline_exceeded"} 1.0' in page
+
+
+def test_alive_is_told_to_those_who_ask_for_the_head_alone(serve) -> None:
+    assert serve(worker=None).client.head("/healthz").status_code == 200
+
+
 def test_logs_hold_nothing_of_anybody(serve, jpeg, caplog) -> None:
     with caplog.at_level(logging.DEBUG):
         served = serve()

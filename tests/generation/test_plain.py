@@ -1,6 +1,8 @@
 """Plain SDXL in InstantID's place: the same events, pictures of the prompt alone."""
 
+import shutil
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +10,7 @@ from errors import Cancelled, WeightsCorrupt
 from generation.plain import NOTE, PlainEngine, load_plain
 from generation.request import GenerationRequest, GenerationResult, Progress
 from generation.settings import Settings
+from style_presets import Style
 from weights.registry import PROFILES
 
 
@@ -37,10 +40,34 @@ def test_it_can_be_cancelled(plain, photo) -> None:
         list(plain.generate(GenerationRequest(photos=(photo,), steps=50), cancel))
 
 
-def test_a_base_that_is_not_whole_is_refused(tmp_path) -> None:
-    import shutil
-    from dataclasses import replace
+def test_a_speed_that_is_not_there_is_told(plain, photo) -> None:
+    *_, result = plain.generate(GenerationRequest(photos=(photo,), seed=3, mode="turbo", steps=3, width=96))
+    assert any("turbo" in note for note in result.notes)
+    *_, result = plain.generate(GenerationRequest(photos=(photo,), seed=3, steps=3, width=96))
+    assert not any("speed mode" in note for note in result.notes)
 
+
+def test_the_styles_of_the_deployment_are_known(plain, photo) -> None:
+    own = PlainEngine(plain._pipeline, plain.profile, {"Mine": Style("Mine", "{prompt} in chalk", "", "Mine")})
+    *_, result = own.generate(GenerationRequest(photos=(photo,), prompt="a man", style="Mine", seed=3, steps=2))
+    assert result.settings["styled_prompt"] == "a man in chalk"
+
+
+def test_a_damaged_adapter_leaves_the_base_usable(tmp_path) -> None:
+    profile = PROFILES["miniature"]
+    folder = profile.base.weight.folder
+    assert folder is not None
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    adapter = copy / "ip-adapter.safetensors"
+    data = bytearray(adapter.read_bytes())
+    data[-1] ^= 1
+    adapter.write_bytes(data)
+    weight = replace(profile.base.weight, folder=copy)
+    damaged = replace(profile, base=replace(profile.base, weight=weight))
+    assert load_plain(damaged, Settings(profile="miniature", offline=True, device="cpu")).profile is damaged
+
+
+def test_a_base_that_is_not_whole_is_refused(tmp_path) -> None:
     profile = PROFILES["miniature"]
     folder = profile.base.weight.folder
     assert folder is not None
