@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from api.studio import INSTANTID, Studio
 
 if TYPE_CHECKING:
     from face.analyzer import FaceAnalyzer
+
+log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 2.0
 
@@ -50,6 +53,8 @@ class FarStudio(Studio):
         while True:
             try:
                 self._known = self._ask()
-            except Exception:  # whatever Ray raises while there is no engine, it heals that by itself
+            except Exception as error:  # whatever Ray raises while there is no engine, it heals that by itself
+                if self._known[0] != "loading":
+                    log.warning("No engine answers: %s", type(error).__name__)
                 self._known = ("loading", INSTANTID, None)
             time.sleep(LOOK_SECONDS)
