@@ -48,7 +48,7 @@ def test_a_speed_that_is_not_there_is_told(plain, photo) -> None:
 
 
 def test_the_styles_of_the_deployment_are_known(plain, photo) -> None:
-    own = PlainEngine(plain._pipeline, plain.profile, {"Mine": Style("Mine", "{prompt} in chalk", "", "Mine")})
+    own = PlainEngine(plain._pipeline, plain.profile, {"Mine": Style("Mine", "Mine", "{prompt} in chalk")})
     *_, result = own.generate(GenerationRequest(photos=(photo,), prompt="a man", style="Mine", seed=3, steps=2))
     assert result.settings["styled_prompt"] == "a man in chalk"
 
