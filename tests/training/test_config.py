@@ -16,7 +16,7 @@ def written(tmp_path, text):
 
 def test_what_is_left_out_has_a_default(tmp_path):
     config = load_config(written(tmp_path, LEAST))
-    assert config.buckets == ((128, 128), (128, 160), (160, 128))
+    assert config.buckets == ((128, 128), (128, 160), (160, 128), (256, 128))
     assert config.steps == 100_000 and config.data.drop_face == 0.05
 
 
