@@ -14,6 +14,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -35,7 +36,7 @@ from training.miniature.shot import Shot  # noqa: E402
 
 DOCS = ROOT / "docs"
 ADAPTER = OTHER_ASSETS / "adapter.safetensors"
-NAMES = {"source": "face_other", "target": "miniature"}
+NAMES: dict[str, Any] = {"source": "face_other", "target": "miniature"}
 FIRST_PERSON = 1_000_000
 """Nobody from here on is in the pictures that either recogniser learnt from, nor in those of the generator."""
 
@@ -56,7 +57,7 @@ def embeddings(data: Path, people: int) -> tuple[np.ndarray, np.ndarray, np.ndar
             name: Recogniser(pack).embed_faces(map(np.asarray, drawn.images), drawn.keypoints)
             for name, pack in (("source", OTHER_ASSETS), ("target", ASSETS))
         }
-        np.savez(file, people=drawn.people, **found)
+        np.savez(file, people=drawn.people, source=found["source"], target=found["target"])
     with np.load(file) as kept:
         return kept["source"], kept["target"], kept["people"]
 
@@ -82,10 +83,11 @@ def replaced(text: str, name: str, body: str) -> str:
 def methods_table(pairs: Pairs) -> str:
     """Held-out cosines of every method at the full size."""
     lines = ["| method | mse | cosine, held in | cosine, held out |", "|---|---|---|---|"]
-    for name, method, options in (
+    rows: tuple[tuple[str, str, dict[str, Any]], ...] = (
         *((f"{method}, bias", method, {}) for method in METHODS),
         ("ols, no bias", "ols", {"bias": False}),
-    ):
+    )
+    for name, method, options in rows:
         about = fit(pairs, **NAMES, method=method, **options).about
         lines.append(f"| {name} | {about.mse:.3g} | {about.cosine:.3f} | {about.held_out_cosine:.3f} |")
     return "\n".join(lines)

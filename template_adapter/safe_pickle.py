@@ -81,7 +81,7 @@ class _Dtype:
 
     def numpy(self) -> np.dtype:
         kind = np.dtype(self.code)
-        return kind if self.order in "=|" else kind.newbyteorder(self.order)
+        return kind if self.order in "=|" else kind.newbyteorder(self.order)  # type: ignore[arg-type]
 
 
 class _NdarrayName:
@@ -128,7 +128,10 @@ _NAMES: dict[tuple[str, str], Any] = {
 }
 
 
-class _Reader(pickle._Unpickler):  # type: ignore[name-defined]
+_Unpickler: Any = pickle._Unpickler  # type: ignore[attr-defined]
+
+
+class _Reader(_Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         try:
             return _NAMES[module, name]
@@ -150,7 +153,7 @@ class _Reader(pickle._Unpickler):  # type: ignore[name-defined]
         raise _Keyed
 
     dispatch: ClassVar[dict[int, Any]] = {
-        **{code[0]: pickle._Unpickler.dispatch[code[0]] for code in OPCODES},  # type: ignore[attr-defined]
+        **{code[0]: _Unpickler.dispatch[code[0]] for code in OPCODES},
         **dict.fromkeys((code[0] for code in KEYED), load_keyed),
         pickle.BUILD[0]: load_build,
         pickle.BYTEARRAY8[0]: load_bytes_of_an_array,
