@@ -37,7 +37,11 @@ class Service:
         self.client = httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, trust_env=False)
 
     def __enter__(self) -> Service:
-        until_ready(self.client)
+        try:
+            until_ready(self.client)
+        except TimeoutError:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
