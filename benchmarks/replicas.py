@@ -1,7 +1,7 @@
 """Jobs a minute with one engine and with two on this machine, on Ray Serve: `python benchmarks/replicas.py`.
 
-Both numbers of engines are measured in one run, each with all its jobs handed in at once, and after pictures that nobody
-counts. Every engine has one thread, so that two of them can use two cores.
+Both numbers of engines are measured in one run, each with all its jobs handed in at once, and after pictures that
+nobody counts. Every engine has one thread, so that two of them can use two cores.
 """
 
 from __future__ import annotations
