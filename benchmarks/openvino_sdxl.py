@@ -1,14 +1,15 @@
 """One step of a UNet and an IdentityNet of SDXL's size with random weights, on torch and on OpenVINO.
 
-`python -m benchmarks.openvino_sdxl [--side 768] [--steps 2] [--networks identity_net unet]` prints seconds a step, by
-the clock and of all cores together, and peak memory. Each way runs in a process of its own; at most one network is in
-memory. The weights have no meaning.
+`python -m benchmarks.openvino_sdxl [--side 512 768] [--steps 2] [--networks identity_net unet]` prints seconds a step,
+by the clock and of all cores together, and peak memory, of which OpenVINO's holds the file of the weights that is
+mapped into it. Each way runs in a process of its own; at most one network is in memory. The weights have no meaning.
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import resource
 import tempfile
 import time
@@ -110,8 +111,9 @@ def inputs(name: str, side: int) -> dict[str, torch.Tensor]:
     }
 
 
-def torch_steps(name: str, dtype: torch.dtype, side: int, steps: int) -> Times:
-    network = NETWORKS[name](dtype)
+def torch_steps(name: str, dtype: torch.dtype, layout: torch.memory_format, side: int, steps: int) -> Times:
+    torch.set_num_threads(len(os.sched_getaffinity(0)))  # OpenVINO takes all of them too
+    network = NETWORKS[name](dtype).to(memory_format=layout)
     given = {key: value.to(dtype) for key, value in inputs(name, side).items()}
     added = {"text_embeds": given["text_embeds"], "time_ids": given["time_ids"]}
 
@@ -150,10 +152,12 @@ def compress(name: str, folder: Path) -> Times:
     return _timed(lambda: compress_file(*files, "weights"), warm_up=False)
 
 
-def compiled_steps(name: str, precision: str, dtype: str, folder: Path, side: int, steps: int) -> Times:
+def compiled_steps(
+    name: str, precision: str, dtype: str, group: int | None, folder: Path, side: int, steps: int
+) -> Times:
     from openvino_backend.compiled import Device, Network
 
-    network = Network(folder / f"{name}_{precision}.xml", Device("CPU", dtype))
+    network = Network(folder / f"{name}_{precision}.xml", Device("CPU", dtype, group=group))
     given = {key: value.numpy() for key, value in inputs(name, side).items()}
     return _timed(lambda: network.run(given), steps)
 
@@ -192,37 +196,53 @@ def told(title: str, work: Callable[..., Times], *arguments: Any) -> float | Non
         return None
 
 
+TORCH = {
+    "torch bfloat16": (torch.bfloat16, torch.contiguous_format),
+    "torch bfloat16, channels last": (torch.bfloat16, torch.channels_last),
+    "torch float32": (torch.float32, torch.contiguous_format),
+}
+OPENVINO = {"FP16": ("fp16", None), "INT8": ("int8", None)}
+
+
+def compared(name: str, side: int, folder: Path, chosen: argparse.Namespace) -> None:
+    """A row for each way of running a network, and how the best of both sides compare."""
+    where = f"{name}, {side} px"
+    size = side, chosen.steps
+    ours = [
+        told(f"{where}: {title}", torch_steps, name, *how, *size)
+        for title, how in TORCH.items()
+        if not (chosen.without_float32 and how[0] == torch.float32)
+    ]
+    ways = OPENVINO | {f"INT8, activations in groups of {group}": ("int8", group) for group in chosen.groups}
+    theirs = [
+        told(f"{where}: OpenVINO {title}", compiled_steps, name, precision, chosen.dtype, group, folder, *size)
+        for title, (precision, group) in ways.items()
+    ]
+    best = [min((one for one in them if one is not None), default=None) for them in (ours, theirs)]
+    if best[0] is not None and best[1] is not None:
+        print(f"\n{where}: OpenVINO is {best[0] / best[1]:.2f} times as fast as torch, the best of each.\n", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--side", type=int, default=768, help="pixels")
+    parser.add_argument("--side", type=int, nargs="+", default=[512, 768], help="pixels, one size after another")
     parser.add_argument("--steps", type=int, default=2, help="steps that are timed")
     parser.add_argument("--networks", nargs="+", choices=[*NETWORKS], default=[*NETWORKS])
     parser.add_argument("--dtype", default="auto", help="arithmetic of OpenVINO: auto, float32 or bfloat16")
-    parser.add_argument("--without-float32", action="store_true", help="leave torch float32 out, 10 GB for the UNet")
+    parser.add_argument(
+        "--groups", type=int, nargs="*", default=[64, 320], help="of activations, beside OpenVINO's own"
+    )
+    parser.add_argument("--without-float32", action="store_true", help="leave torch float32 out, 13 GB for the UNet")
     parser.add_argument("--folder", type=Path, help="keeps the files, up to 12 GB")
     chosen = parser.parse_args()
     print("| one row | best seconds a step | of all cores | peak GiB |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory(prefix="sdxl-") as temporary:
         folder = chosen.folder or Path(temporary)
         for name in chosen.networks:
-            where = f"{name}, {chosen.side} px"
-            ours = [told(f"{where}: torch bfloat16", torch_steps, name, torch.bfloat16, chosen.side, chosen.steps)]
-            if not chosen.without_float32:
-                whole = torch_steps, name, torch.float32, chosen.side, chosen.steps
-                ours.append(told(f"{where}: torch float32", *whole))
-            told(f"{where}: export to FP16", export, name, folder)
-            told(f"{where}: compression to INT8", compress, name, folder)
-            theirs = [
-                told(
-                    f"{where}: OpenVINO {precision}",
-                    compiled_steps,
-                    *(name, precision, chosen.dtype, folder, chosen.side, chosen.steps),
-                )
-                for precision in ("fp16", "int8")
-            ]
-            best = [min((one for one in side if one is not None), default=None) for side in (ours, theirs)]
-            if best[0] is not None and best[1] is not None:
-                print(f"\n{name}: OpenVINO is {best[0] / best[1]:.2f} times as fast as torch, the best of each.\n")
+            told(f"{name}: export to FP16", export, name, folder)
+            told(f"{name}: compression to INT8", compress, name, folder)
+            for side in chosen.side:
+                compared(name, side, folder, chosen)
 
 
 if __name__ == "__main__":

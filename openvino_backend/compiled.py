@@ -26,6 +26,8 @@ class Device:
         cache: folder of compiled networks, which shortens later starts; None for none.
         streams: how many inferences run beside each other; one gives all cores to each.
         threads: of the processor; None for all.
+        group: of the processor, where weights have 8 bits or fewer: how many numbers going into a product share the
+            scale at which they are rounded to 8 bits too; 0 rounds none, None leaves it to OpenVINO.
     """
 
     name: str = "CPU"
@@ -33,6 +35,7 @@ class Device:
     cache: Path | None = None
     streams: int = 1
     threads: int | None = None
+    group: int | None = None
 
     def properties(self, dtype: str | None = None) -> dict[str, Any]:
         """As OpenVINO takes them. dtype: in the place of the device's own."""
@@ -45,6 +48,7 @@ class Device:
         if self.name == "CPU":
             found |= {"NUM_STREAMS": str(self.streams)}
             found |= {} if self.threads is None else {"INFERENCE_NUM_THREADS": self.threads}
+            found |= {} if self.group is None else {"DYNAMIC_QUANTIZATION_GROUP_SIZE": str(self.group)}
         if told != "auto":
             found["INFERENCE_PRECISION_HINT"] = HINTS[told]
         if self.cache is not None:

@@ -73,8 +73,7 @@ def quantize(
         if name not in stale:
             continue
         recipe = stale[name]["recipe"]
-        with _quiet():
-            compress_file(exported.check(source, name), folder / name, recipe, samples.get(name, ()), size, ratio)
+        compress_file(exported.check(source, name), folder / name, recipe, samples.get(name, ()), size, ratio)
         made = made.with_entry(name, entry_of(folder, name, exported.networks[name].sources, stale[name]))
         made.write(folder)
         gc.collect()
@@ -156,6 +155,17 @@ def _recipe(name: str, precision: str, sampled: bool) -> str:
     return "weights"
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without NNCF's tables and bars on the terminal; the caller tells how far the work is."""
+    import nncf
+
+    nncf.set_log_level(logging.ERROR)
+    with redirect_stdout(io.StringIO()):
+        yield
+
+
+@_quiet()
 def compress_file(
     file: Path, stem: Path, recipe: str, samples: Inputs = (), group_size: int = -1, ratio: float = RATIO
 ) -> None:
@@ -189,16 +199,6 @@ def compress_file(
     else:
         model = nncf.compress_weights(model, mode=mode.INT8_ASYM, ignored_scope=left)
     save(model, stem, half=True)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without NNCF's tables and bars on the terminal; the caller tells how far the work is."""
-    import nncf
-
-    nncf.set_log_level(logging.ERROR)
-    with redirect_stdout(io.StringIO()):
-        yield
 
 
 def _dataset(samples: Inputs) -> Any:
