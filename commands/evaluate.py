@@ -86,13 +86,17 @@ def evaluate(
     shelf = None if pictures is None else Shelf(pictures, write_png, read_settings)
     with bar() as tell:
         world = gather(engine, SUITES[suite], seed, eyes, people=people, bundle=bundle, reader=reader)
+        for name, why in world.unread.items():
+            print(f"note: {name} was left out: {why}", file=sys.stderr)
         weights = fingerprint(chosen, store)
         found = run(engine, world, SUITES[suite], seed, eyes, weights=weights, shelf=shelf, tell=tell)
     for text in (tables.identity(found.figures), tables.pose(found.figures), tables.prompt(found.figures)):
         print(text, end="\n\n")
     command = _command(chosen.name, suite, seed, people, report, card)
     if out is not None:
-        out.write_text(json.dumps(found.figures, indent=1) + "\n", encoding="utf-8")
+        unfinished = out.with_name(f"{out.name}.tmp")
+        unfinished.write_text(json.dumps(found.figures, indent=1) + "\n", encoding="utf-8")
+        unfinished.replace(out)
     if report is not None:
         reports.write(found, report, command)
     if card is not None:

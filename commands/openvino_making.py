@@ -14,7 +14,7 @@ import numpy as np
 
 from commands.watching import bar
 from errors import RequestError
-from face.photo import open_photo
+from face.photo import ENDINGS, open_photo
 from face.views import VIEWS
 from generation import compiled
 from generation.loading import hush_libraries
@@ -28,7 +28,6 @@ from weights.store import Store
 
 PICTURES_A_SAMPLE = 8
 PROMPTS = ("a portrait", "reading in a library", "on the beach", "in a red coat, snow", "a close portrait, smiling")
-PHOTOS = (".jpg", ".jpeg", ".png", ".webp")
 
 
 def exported(
@@ -126,7 +125,7 @@ def calibration_requests(profile: Profile, people: Path | None, subset: int) -> 
     people: folder with photos; None for the examples. Raises RequestError when it has none.
     """
     folder = ASSETS / "examples" if people is None else people
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in PHOTOS)
+    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in ENDINGS)
     if people is None:
         files = [file for file in files if file.name.startswith("person_")]
     if not files:

@@ -84,6 +84,7 @@ class World(Protocol):
     Attributes:
         gallery: photos of further people, among whom the right one has to be recognised.
         placing: fields of a GenerationRequest that say where in the picture the face is asked for.
+        unread: file -> why, of photos that could not be opened and were left out.
     """
 
     @property
@@ -96,6 +97,8 @@ class World(Protocol):
     def placing(self) -> Mapping[str, object]: ...
     @property
     def reader(self) -> Reader | None: ...
+    @property
+    def unread(self) -> Mapping[str, str]: ...
 
     def true_picture(self, take: Take) -> Image.Image | None:
         """A true picture of the person as it was asked for, where the world can give one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,11 @@ class DrawnWorld:
     size: int
     bundle: Path
     placing = PLACING
+
+    @property
+    def unread(self) -> Mapping[str, str]:
+        """Drawings are never files."""
+        return {}
 
     def true_picture(self, take: Take) -> Image.Image:
         """The person drawn in the style, place, clothes, expression and direction that the take asks for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,9 @@ from PIL import Image
 
 from errors import PhotoError, RequestError
 from evaluation.cases import Reader, Subject, Take, Wish
-from face.photo import open_photo
+from face.photo import ENDINGS, open_photo
 
 PHOTOS = 4
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".avif")
 WORDS: dict[str, dict[str, str]] = {
     "style": {
         "photo": "a portrait photo",
@@ -62,6 +61,7 @@ class PhotoWorld:
     wishes: tuple[Wish, ...]
     reader: Reader | None
     placing: Mapping[str, object]
+    unread: Mapping[str, str] = field(default_factory=dict)
 
     def true_picture(self, take: Take) -> Image.Image | None:
         """None: nobody took a photograph of the person as the wish asks."""
@@ -81,17 +81,19 @@ def photo_world(
         folder: one folder a person with at least one photo each. Of several photos the last half, and what is beyond
             the fourth, is never given to the engine.
         reader: tells what pictures show; None leaves the prompt figures out.
-        accept: whether a photo has a face; the others are left out, and so is a person without any.
+        accept: whether a photo has a face; the others are left out, files that cannot be read among them, and so is a
+            person without any.
 
-    Raises RequestError when the folder holds fewer than two people, PhotoError for a photo that cannot be read.
+    Raises RequestError when the folder holds fewer than two people.
     """
     names = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     photos = {path: sorted(one for one in path.iterdir() if one.suffix.lower() in ENDINGS) for path in names}
     random = np.random.default_rng([seed, 47])
-    subjects = []
+    subjects: list[Subject] = []
+    unread: dict[str, str] = {}
     for index in random.permutation(len(names)):
-        pictures = [_opened(one) for one in photos[names[index]][: 2 * PHOTOS]]
-        if pictures := [picture for picture in pictures if accept(picture)]:
+        opened = (_opened(one, unread) for one in photos[names[index]][: 2 * PHOTOS])
+        if pictures := [picture for picture in opened if picture is not None and accept(picture)]:
             given = min(PHOTOS, -(-len(pictures) // 2))
             name = f"person {len(subjects) + 1}"
             subjects.append(Subject(name, tuple(pictures[:given]), tuple(pictures[given:])))
@@ -109,15 +111,17 @@ def photo_world(
         wishes=tuple(_wish(random) for _ in range(wishes)),
         reader=reader,
         placing={},
+        unread=unread,
     )
 
 
-def _opened(path: Path) -> Image.Image:
+def _opened(path: Path, unread: dict[str, str]) -> Image.Image | None:
+    """None, and a line in `unread`, for what is no picture."""
     try:
         return open_photo(path, field="people")
     except PhotoError as error:
-        name = f"{path.parent.name}/{path.name}"
-        raise PhotoError(f"{name}: {error.message}", field="people", cure=error.cure) from error
+        unread[f"{path.parent.name}/{path.name}"] = error.message
+        return None
 
 
 def _with_expression(subject: Subject, reader: Reader) -> Subject:

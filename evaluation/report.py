@@ -98,8 +98,20 @@ def _likeness_words(figures: Mapping[str, Any]) -> str:
         "Cosine of the face in a picture to the person's reference photo, by the neutral recogniser: mean and "
         f"quartiles. {judges} Rank-1 is the share of pictures whose nearest photo, among {identity['among']} people, "
         "is the right one; a picture without a face counts as wrong. The last column is the mean by the recogniser "
-        "that conditions."
+        f"that conditions. {_shares_of_true(identity)}"
     )
+
+
+def _shares_of_true(identity: Mapping[str, Any]) -> str:
+    """What part of the likeness of true pictures the made ones have; in other poses and styles true ones lose some."""
+    made, asked, pairs = identity["neutral_mean"], identity["true_as_asked"], identity["true_pair_mean"]
+    if not made or not pairs:
+        return ""
+    words = f"Made pictures keep {_percent(made / pairs)} of the likeness of two photos of one person"
+    if asked is None:
+        return f"{words}."
+    share = _percent(made / asked["neutral"]["mean"])
+    return f"{words}, and {share} of that of true pictures in the asked pose and style."
 
 
 def _pose_words(found: Mapping[str, Any]) -> str:

@@ -77,6 +77,7 @@ def evaluate(
         "weights": dict(weights),
         "people": len({take.subject for take in planned.main}),
         "pictures": len(takes),
+        "photos_left_out": len(world.unread),
         "defaults": {
             name: getattr(engine.profile, name)
             for name in ("steps", "guidance", "scheduler", "adapter_scale", "identity_net_scale")

@@ -23,6 +23,9 @@ Source = str | os.PathLike | bytes | bytearray | memoryview | BinaryIO | Image.I
 
 # Decoders of rarer formats are where the holes were (PSD, FITS, EPS); AVIF is left out with them.
 FORMATS = ("JPEG", "PNG", "WEBP", "HEIF")
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif")
+"""What files of these formats are called, for those who look through folders; opening goes by the content."""
+
 WELCOME = "Send a JPEG, PNG, WebP or HEIC picture."
 MAX_BYTES = 200 * 1024 * 1024
 MAX_ASPECT = 8

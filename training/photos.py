@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from errors import RequestError
+from face.photo import ENDINGS
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif")
 OTHERS = (".avif", ".bmp", ".gif", ".jxl", ".tif", ".tiff")
 """Pictures of kinds that are not read here; they are listed, so that they are told with what was left out."""
 
