@@ -40,12 +40,13 @@ Times = list[tuple[float, float]]
 
 
 def filled(network: Any, dtype: torch.dtype) -> Any:
-    """A network of the meta device with small random weights: one block of numbers, repeated."""
+    """A network of the meta device with small random weights: one block of numbers, repeated, but begun elsewhere in
+    every tensor, for of equal ones OpenVINO keeps one."""
     network = network.to_empty(device="cpu").to(dtype) if dtype == torch.float32 else _empty(network, dtype)
-    block = torch.randn(1 << 20, generator=torch.Generator().manual_seed(0)).to(dtype) * 0.02
+    numbers = torch.randn(1 << 20, generator=torch.Generator().manual_seed(0)).to(dtype) * 0.02
     with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            flat = parameter.view(-1)
+        for place, (name, parameter) in enumerate(network.named_parameters()):
+            flat, block = parameter.view(-1), numbers.roll(101 * place)
             for start in range(0, len(flat), len(block)):
                 part = flat[start : start + len(block)]
                 part.copy_(block[: len(part)])
