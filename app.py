@@ -132,6 +132,7 @@ def require_free(host: str, port: int) -> None:
 
 def launch(page: gr.Blocks, room: EngineRoom, service: Service, settings: Settings) -> str:
     """Serves page and service in a thread of its own and returns their address; then the weights are loaded."""
+    from gradio.route_utils import CustomCORSMiddleware
     from starlette.middleware import Middleware
 
     from api.application import Beside, create_api
@@ -140,7 +141,7 @@ def launch(page: gr.Blocks, room: EngineRoom, service: Service, settings: Settin
     # ZeroGPU takes over what is on the GPU when the page is launched. Elsewhere the page comes first.
     if on_zero_gpu():
         room.start(wait=True)
-    _, address, _ = page.launch(
+    served, address, _ = page.launch(
         server_name=settings.host,
         server_port=settings.port,
         share=settings.share,
@@ -158,6 +159,9 @@ def launch(page: gr.Blocks, room: EngineRoom, service: Service, settings: Settin
         prevent_thread_lock=True,
         quiet=True,
     )
+    # Gradio's own answers to other origins come before anything of ours: none to a listed one, or the same to all.
+    served.user_middleware = [one for one in served.user_middleware if one.cls is not CustomCORSMiddleware]
+    served.middleware_stack = served.build_middleware_stack()
     room.start()
     service.start()
     return address

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from api import asking_routes, failures, job_routes, making_routes
+from api import asking_routes, docs_page, failures, job_routes, making_routes
 from api.gate import Gate, Guard
 from api.service import Service
 from api.settings import ServiceSettings
@@ -27,30 +28,32 @@ PATHS = ("/api/v1/", "/healthz", "/readyz", "/metrics")
 """What this application answers where it shares its port; paths that end in a slash stand for all below them."""
 
 
+CORS: dict[str, Any] = {
+    "allow_methods": ("GET", "POST", "DELETE"),
+    "allow_headers": ("Authorization", "X-API-Key", "Idempotency-Key", "Prefer", "Content-Type"),
+    "expose_headers": ("Location", "Retry-After", "X-Request-ID"),
+}
+"""What pages of listed origins may do."""
+
+
 def create_api(service: Service) -> FastAPI:
     """The application. Starting and stopping the service's work is up to whoever runs it."""
     app = FastAPI(
         title=TITLE,
         description=ABOUT,
         version="1",
-        docs_url="/api/v1/docs",
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         openapi_url="/api/v1/openapi.json",
     )
     app.state.service = service
-    for part in (making_routes, job_routes, asking_routes):
+    for part in (making_routes, job_routes, asking_routes, docs_page):
         app.include_router(part.router)
     failures.install(app, lambda: retry_after(service))
     app.add_middleware(Gate, settings=service.settings)
     if service.settings.origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=service.settings.origins,
-            allow_methods=("GET", "POST", "DELETE"),
-            allow_headers=("Authorization", "X-API-Key", "Idempotency-Key", "Prefer", "Content-Type"),
-            expose_headers=("Location", "Retry-After", "X-Request-ID"),
-        )
+        app.add_middleware(CORSMiddleware, allow_origins=service.settings.origins, **CORS)
     app.add_middleware(Watch, metrics=service.metrics)
     return app
 
@@ -72,7 +75,8 @@ class Beside:
     """ASGI middleware that puts the application in front of another one on the same port, and a guard before that."""
 
     def __init__(self, app: ASGIApp, api: ASGIApp, settings: ServiceSettings) -> None:
-        self._app = Guard(app, settings)
+        guarded = Guard(app, settings)
+        self._app = CORSMiddleware(guarded, settings.origins, **CORS) if settings.origins else guarded
         self._api = api
 
     async def __call__(self, scope, receive, send) -> None:

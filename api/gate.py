@@ -12,6 +12,7 @@ from api.settings import ServiceSettings
 from errors import ForeignOrigin, InstantIDError, KeyNeeded, TooLarge
 
 OPEN_PATHS = ("/api/v1/docs", "/api/v1/openapi.json")
+OPEN_FOLDER = "/api/v1/docs/"
 """Below /api/v1, what is shown to anybody."""
 
 _UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
@@ -82,7 +83,8 @@ class Gate:
         settings = self._settings
         if not (settings.api_keys or settings.require_key):
             return ANYBODY
-        if not scope["path"].startswith("/api/") or scope["path"] in OPEN_PATHS:
+        path = scope["path"]
+        if not path.startswith("/api/") or path in OPEN_PATHS or path.startswith(OPEN_FOLDER):
             return ANYBODY
         key = key_in(scope["headers"])
         owner = None if key is None else owner_of(key, settings.api_keys)

@@ -15,6 +15,7 @@ from weights.store import Progress, Store
 
 OWN_VAE = "own"
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[\w.-]{1,96}")
+_LIBRARIES = ("diffusers", "transformers")
 _FAMILIES = {
     "StableDiffusionPipeline": "Stable Diffusion 1.5 or 2",
     "StableDiffusion3Pipeline": "Stable Diffusion 3",
@@ -64,8 +65,9 @@ def _with_repo(profile: Profile, repo: str, store: Store, progress: Progress | N
             f"The base {Path(repo).name[:80]} is neither a file here nor a repository.", field="base", cure=_CURE
         )
     about = _fetched(_weight(repo, (File("model_index.json"), File("unet/config.json"))), store, progress)
-    index, unet = (json.loads((about / name).read_text("utf-8")) for name in ("model_index.json", "unet/config.json"))
+    index, unet = (_table(repo, about / name) for name in ("model_index.json", "unet/config.json"))
     _check(repo, str(index.get("_class_name")), unet)
+    _check_libraries(repo, index)
     try:
         weight = _weight(repo, sdxl_layout("fp16"), "fp16")
         _fetched(weight, store, progress)
@@ -87,6 +89,25 @@ def _check(repo: str, pipeline: str, unet: dict[str, object]) -> None:
             field="base",
             cure=_CURE,
         )
+
+
+def _table(repo: str, file: Path) -> dict[str, object]:
+    try:
+        table = json.loads(file.read_text("utf-8"))
+    except (ValueError, RecursionError):
+        table = None
+    if not isinstance(table, dict):
+        raise RequestError(f"{repo} has a {file.name} that cannot be read.", field="base", cure=_CURE)
+    return table
+
+
+def _check_libraries(repo: str, index: dict[str, object]) -> None:
+    """A list in model_index.json says where a part's class comes from: of nothing but these two is code ever run."""
+    for part, source in index.items():
+        if isinstance(source, list) and (not source or source[0] not in (None, *_LIBRARIES)):
+            raise RequestError(
+                f"{repo} brings code of its own for its {part[:60]}, which is never run.", field="base", cure=_CURE
+            )
 
 
 def _vae(repo: str, store: Store, progress: Progress | None) -> Part:

@@ -20,6 +20,7 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 PHOTO = ROOT / "assets" / "examples" / "person_1.jpg"
+FRIEND = "https://friend.example"
 PATIENCE = 300
 
 
@@ -38,6 +39,8 @@ def app(folder: Path) -> Iterator[str]:
         "TMPDIR": str(folder),
         "HF_HUB_OFFLINE": "1",
         "INSTANTID_JOBS": f"sqlite:///{folder}/jobs.db",
+        "INSTANTID_ORIGINS": FRIEND,
+        "INSTANTID_HOSTS": "studio.example",
     }
     with log.open("w") as errors:
         process = subprocess.Popen(
@@ -109,6 +112,19 @@ def test_pages_of_other_origins_reach_nothing_of_the_page(app: str, path: str) -
         assert answer.status_code == 403
         assert "/" not in answer.json()["error"]["message"]
     assert httpx2.post(f"{app}/gradio_api/upload", files={"files": b"x"}, headers={"Origin": app}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/gradio_api/call/generate_picture", "/gradio_api/upload", "/api/v1/generate"])
+@pytest.mark.parametrize("host", [None, "studio.example"])
+@pytest.mark.parametrize(("origin", "welcome"), [(FRIEND, True), ("https://evil.example", False), ("null", False)])
+def test_only_pages_of_listed_origins_may_ask_and_read(app: str, path: str, host, origin: str, welcome: bool) -> None:
+    headers = {"Origin": origin} | ({"Host": host} if host else {})
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "Content-Type"}
+    answers = httpx2.options(app + path, headers=headers | asked), httpx2.get(f"{app}/gradio_api/info", headers=headers)
+    for answer in answers:
+        assert answer.headers.get("access-control-allow-origin") == (origin if welcome else None)
+        assert "access-control-allow-credentials" not in answer.headers
+    assert answers[0].status_code == (200 if welcome else 400)
 
 
 def test_the_log_has_one_object_a_line_and_nothing_that_a_caller_wrote(app: str, folder: Path) -> None:

@@ -1,9 +1,11 @@
 """A base of one's own: SDXL is taken, everything else is named for what it is."""
 
 import json
+import shutil
 
 import pytest
 import torch
+from diffusers import StableDiffusionXLPipeline
 from safetensors.torch import save_file
 
 from errors import RequestError, WeightsMissing
@@ -108,13 +110,13 @@ def test_a_base_beside_the_miniature_means_the_photographic_weights(tmp_path):
     assert profile.vae.weight is VAE_FP16_FIX
 
 
-def repository(models_dir, pipeline="StableDiffusionXLPipeline", width=2048, channels=4):
+def repository(models_dir, pipeline="StableDiffusionXLPipeline", width=2048, channels=4, more=None):
     """A repository as the models directory keeps it, with empty weights."""
     home = models_dir / "hub" / "owner" / "base"
     for file in sdxl_layout("fp16"):
         (home / file.path).parent.mkdir(parents=True, exist_ok=True)
         (home / file.path).write_text("{}")
-    (home / "model_index.json").write_text(json.dumps({"_class_name": pipeline}))
+    (home / "model_index.json").write_text(json.dumps({"_class_name": pipeline} | (more or {})))
     (home / "unet" / "config.json").write_text(json.dumps({"cross_attention_dim": width, "in_channels": channels}))
 
 
@@ -140,6 +142,44 @@ def test_a_repository_of_another_family_is_refused(tmp_path, about, word):
         with_base(PROFILES["sdxl"], "owner/base", None, Store(tmp_path, offline=True))
     assert told.value.field == "base"
     assert word in told.value.message
+
+
+@pytest.mark.parametrize("source", [["evil", "Evil"], ["subprocess", "Popen"], [["diffusers"], "UNet"], []])
+def test_a_repository_with_code_of_its_own_is_refused_and_its_code_never_runs(tmp_path, monkeypatch, source):
+    repository(tmp_path, more={"unet": source})
+    plant(tmp_path / "hub" / "owner" / "base", tmp_path / "ran")
+    monkeypatch.syspath_prepend(tmp_path / "hub" / "owner" / "base")
+    with pytest.raises(RequestError, match="code of its own for its unet") as told:
+        with_base(PROFILES["sdxl"], "owner/base", None, Store(tmp_path, offline=True))
+    assert told.value.field == "base"
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "[" * 100_000, "\xff"])
+def test_a_repository_whose_index_is_rubbish_is_refused(tmp_path, text):
+    repository(tmp_path)
+    (tmp_path / "hub" / "owner" / "base" / "model_index.json").write_text(text, "latin-1")
+    with pytest.raises(RequestError, match=r"model_index\.json"):
+        with_base(PROFILES["sdxl"], "owner/base", None, Store(tmp_path, offline=True))
+
+
+@pytest.mark.parametrize("source", [["evil", "Evil"], ["pipeline", "Evil"]])
+def test_weights_that_name_code_beside_them_do_not_run_it(tmp_path, monkeypatch, source):
+    """What is pinned cannot be such a folder; were it one, diffusers is never told to trust what lies in it."""
+    home = shutil.copytree(PROFILES["miniature"].base.weight.folder / "base", tmp_path / "base")
+    index = json.loads((home / "model_index.json").read_text())
+    (home / "model_index.json").write_text(json.dumps(index | {"unet": source}))
+    plant(home, tmp_path / "ran")
+    monkeypatch.syspath_prepend(home)
+    with pytest.raises(ValueError, match=r"remote code|not one of the libraries"):
+        StableDiffusionXLPipeline.from_pretrained(home, local_files_only=True, use_safetensors=True)
+    assert not (tmp_path / "ran").exists()
+
+
+def plant(home, canary):
+    """Lays code into every place of a repository from which a library might take it."""
+    for place in ("evil.py", "pipeline.py", "unet/evil.py", "unet/pipeline.py"):
+        (home / place).write_text(f"import pathlib\npathlib.Path({str(canary)!r}).touch()\nclass Evil: pass\n")
 
 
 def test_a_repository_that_is_not_here_is_told(tmp_path):

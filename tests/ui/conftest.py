@@ -1,7 +1,6 @@
 """The app as a visitor meets it: its own process, the shipped miniature, a real browser."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser import chromium
 from ui.followed import kinds_of
 from weights.registry import PROFILES
 
@@ -82,17 +82,8 @@ def _answers(address: str) -> bool:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.fail("The browser tests want a chromium on the PATH.")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
-        )
+    with chromium() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture
