@@ -10,6 +10,7 @@ from PIL import Image
 from pydantic import Field, field_validator
 
 from api.analysis import Analysis
+from api.figure_below import Below, figure_for
 from api.figures import figure_keypoints, figure_prompt, framing_of
 from api.options import Strict
 from errors import RequestError
@@ -78,14 +79,43 @@ def size_of(options: BodyOptions, profile: Profile) -> tuple[int, int]:
 
     Raises RequestError.
     """
-    _, width, height = max(profile.sizes, key=lambda preset: preset[2] / preset[1])
-    _, shown = figure_keypoints(options.pose, options.height_cm, (width, height), profile.smallest_face)
-    if shown < LEAST_SHOWN:
-        width, height = profile.size
+    width, height = profile.size if _heads_alone(options, profile) else _tallest(profile)
     longest = 2 * max(profile.size)
     wide, _ = ranges.side("width", options.width or width, profile.min_side, longest, profile.size_step)
     high, _ = ranges.side("height", options.height or height, profile.min_side, longest, profile.size_step)
     return wide, high
+
+
+def _tallest(profile: Profile) -> tuple[int, int]:
+    _, width, height = max(profile.sizes, key=lambda preset: preset[2] / preset[1])
+    return width, height
+
+
+def _heads_alone(options: BodyOptions, profile: Profile) -> bool:
+    _, shown = figure_keypoints(options.pose, options.height_cm, _tallest(profile), profile.smallest_face)
+    return shown < LEAST_SHOWN
+
+
+def _drawn_below(options: BodyOptions, profile: Profile) -> bool:
+    """Whether the figure is drawn by rule: weights of drawn people who have heads alone, and no size asked for."""
+    asked = options.width is not None or options.height is not None
+    return profile.drawn and not asked and _heads_alone(options, profile)
+
+
+def below(options: BodyOptions, known: Analysis, request: GenerationRequest, profile: Profile) -> Below | None:
+    """What is drawn below the portrait that `request` makes; None where all of the picture is made."""
+    if not _drawn_below(options, profile):
+        return None
+    figure = figure_for(
+        pose=options.pose,
+        body_type=options.body_type,
+        gender=known.gender,
+        age=known.age,
+        height_cm=options.height_cm,
+        weight_kg=options.weight_kg,
+        clothing=options.clothing,
+    )
+    return Below(figure, np.asarray(request.keypoints, np.float32))
 
 
 def figure_request(
@@ -110,7 +140,7 @@ def figure_request(
         clothing=options.clothing,
     )
     told = list(notes)
-    if shown < 1:
+    if shown < 1 and not _drawn_below(options, profile):
         told.append(
             "These weights draw no face as small as a whole figure has: "
             f"about {shown:.0%} of the height is in the picture."

@@ -77,7 +77,8 @@ FIGURE = 0.92
 # from hairline is 2.9; the crown lies 1.83 above the eyes and the head's middle 0.4 below them.
 HEAD_HEIGHT = 230 / 63
 FACE_HEIGHT = 2.9
-CROWN_TO_MIDDLE = 1.83 + 0.4
+CROWN_TO_EYES = 1.83
+CROWN_TO_MIDDLE = CROWN_TO_EYES + 0.4
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ FRAMINGS = (
         f"close-up, cropped, head out of frame, feet out of frame, {_FLAWS}",
     ),
     Framing(0.6, "photo", "seen from head to knees, plain studio background", f"head out of frame, {_FLAWS}"),
-    Framing(0.0, "photo", "", _FLAWS),
+    Framing(0.0, "photo", "on a white background", _FLAWS),
 )
 """From the whole figure to the head alone: words that the picture cannot keep only cost likeness."""
 
@@ -195,6 +196,12 @@ def figure_prompt(
     return ", ".join(part for part in parts if part), notes
 
 
+def heads_of(height_cm: float | None) -> float:
+    """How many heads high somebody of this height is; of a usual height when it is not known."""
+    heights, counts = zip(*HEADS, strict=True)
+    return float(np.interp(USUAL_HEIGHT if height_cm is None else height_cm, heights, counts))
+
+
 def framing_of(shown: float) -> Framing:
     return next(one for one in FRAMINGS if shown >= one.shown)
 
@@ -213,9 +220,7 @@ def figure_keypoints(
         (5, 2) float32 x, y px, and how much of the figure's height fits into the picture, at most 1.
     """
     width, height = size
-    heights, counts = zip(*HEADS, strict=True)
-    heads = float(np.interp(USUAL_HEIGHT if height_cm is None else height_cm, heights, counts))
-    wanted = FIGURE * height / (heads * POSES[pose].visible) * FACE_HEIGHT / HEAD_HEIGHT
+    wanted = FIGURE * height / (heads_of(height_cm) * POSES[pose].visible) * FACE_HEIGHT / HEAD_HEIGHT
     face = max(wanted, smallest_face * min(size))
     above = (1 - FIGURE) / 2 * height
     middle = above + face * CROWN_TO_MIDDLE / FACE_HEIGHT

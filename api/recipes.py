@@ -10,17 +10,20 @@ from typing import Any
 from PIL import Image
 
 from api.analysis import Analyse, guess, method_of
-from api.body import FACES, BodyOptions, figure_request
+from api.body import FACES, BodyOptions, below, figure_request
+from api.figure_below import Below
 from api.job import Job
 from api.options import Options
 from api.pictures import opened, request_of, weigh
 from api.settings import ServiceSettings
-from api.studio import Studio
+from api.studio import INSTANTID, Studio
 from generation.request import GeneratedImage, GenerationRequest, GenerationResult
 from outputs.metadata import png_bytes, settings_of
 
 GENERATE = "generate"
 BODY = "identity-body"
+
+DRAWN = "These weights make heads alone: the figure below the head is drawn by rule from what the request says."
 
 CHECKED_SIDE = 1600
 """Pixels of the long side of photos when they are only looked at for a face, before they enter the queue."""
@@ -42,14 +45,18 @@ class Recipe:
 
     notes: what the caller should know beside the engine's own notes.
     extra: goes into the result as it is.
+    below: draws the figure below each portrait; None where the pictures are whole.
     """
 
     request: GenerationRequest
     method: str
     notes: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+    below: Below | None = None
 
     def outcome(self, made: GenerationResult) -> Outcome:
+        if self.below is not None:
+            made = replace(made, images=tuple(replace(one, image=self.below(one.image)) for one in made.images))
         reports = [{"photo": one.index, "used": one.used, "verdict": one.verdict} for one in made.references]
         result = {
             "method": self.method,
@@ -86,7 +93,12 @@ class Recipes:
         if (reason := self._studio.reason) is not None:
             notes.append(f"Made by plain SDXL, without the person's face: {reason}")
         recipe = self._body(job, cancel) if job.kind == BODY else self._general(job)
-        return replace(recipe, method=self._studio.method, notes=(*notes, *recipe.notes))
+        recipe = replace(recipe, method=self._studio.method, notes=(*notes, *recipe.notes))
+        if recipe.below is None:
+            return recipe
+        # plain SDXL puts a head anywhere, so nothing can be drawn below it
+        fits = recipe.method == INSTANTID
+        return replace(recipe, notes=(*recipe.notes, DRAWN)) if fits else replace(recipe, below=None)
 
     def check(self, kind: str, document: Mapping[str, Any], photos: Mapping[str, bytes]) -> None:
         """Refuses what could not be made, before it enters the queue.
@@ -121,7 +133,8 @@ class Recipes:
         guessed, notes = guess(method, photos, self._studio.analyzer, self._gemini, cancel)
         known = options.stated.over(guessed)
         request, told = figure_request(options, known, photos, self._studio.profile)
-        return Recipe(request, "", (*notes, *told), {"analysis": asdict(known)})
+        figure = below(options, known, request, self._studio.profile)
+        return Recipe(request, "", (*notes, *told), {"analysis": asdict(known)}, figure)
 
 
 def _require_a_face(pictures: Sequence[Image.Image], analyzer: Any, field_name: str) -> None:

@@ -35,6 +35,8 @@ def test_the_answer_has_everything_that_clients_expect(serve, jpeg) -> None:
     assert told["analysis"]["gender"] == "female"
     assert told["analysis"].keys() == {"skin_tone", "ethnicity", "age", "gender"}
     assert "Gemini is not set up" in told["note"]
+    assert "the figure below the head is drawn" in told["note"]
+    assert all(image["height"] > 1.8 * image["width"] for image in told["images"])
     assert [image["seed"] for image in told["images"]] == [5, 6]
     for image in told["images"]:
         assert isinstance(image["identity_score"], float)
