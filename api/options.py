@@ -66,6 +66,7 @@ class Options(Strict):
     mode: str | None = Field(None, description="Speed: quality, fast, turbo, lcm, ...")
     steps: int | None = Field(None, ge=1, le=MAX_STEPS)
     guidance: float | None = Field(None, ge=0, le=MAX_GUIDANCE)
+    guidance_start: float | None = Share
     guidance_end: float | None = Share
     seed: int | None = Field(None, ge=0, le=2**32 - 1, description="Drawn when not given.")
     scheduler: str | None = None

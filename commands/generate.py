@@ -21,6 +21,7 @@ from commands.generate_options import (
     photo_at,
     settings_like,
     size_of,
+    window_of,
     without,
 )
 from commands.generate_output import files_for, likeness_of, report_of, write
@@ -75,6 +76,9 @@ def generate(
     ] = None,
     steps: Annotated[int | None, typer.Option(show_default="by profile")] = None,
     guidance: Annotated[float | None, typer.Option(show_default="by profile")] = None,
+    guidance_window: Annotated[
+        str | None, typer.Option(help="Part of the run that is guided, as START:END.", show_default="0:1, or by mode")
+    ] = None,
     scheduler: Annotated[str | None, typer.Option(show_default="by profile")] = None,
     size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT in pixels.", show_default="by profile")] = None,
     identity_net_scale: Annotated[
@@ -84,6 +88,12 @@ def generate(
     adapter_scale: Annotated[
         float | None,
         typer.Option("--adapter-scale", "--adapter-strength", help="Face detail.", show_default="by profile"),
+    ] = None,
+    identity_window: Annotated[
+        str | None, typer.Option(help="Part in which IdentityNet acts, as START:END.", show_default="0:1, or by mode")
+    ] = None,
+    adapter_window: Annotated[
+        str | None, typer.Option(help="Part in which the adapter acts, as START:END.", show_default="0:1")
     ] = None,
     start: Annotated[Path | None, typer.Option(help="Picture to start from.", show_default=False)] = None,
     into: Annotated[Path | None, typer.Option(help="Photo to put the person into.", show_default=False)] = None,
@@ -178,6 +188,9 @@ def generate(
         "height": height,
         "identity_net_scale": identity_net_scale,
         "adapter_scale": adapter_scale,
+        **window_of("guidance", guidance_window),
+        **window_of("identity", identity_window),
+        **window_of("adapter", adapter_window),
         "loras": tuple(lora_of(text) for text in lora or ()) or None,
     }
     options = {name: value for name, value in given.items() if value is not None}

@@ -61,6 +61,21 @@ def size_of(text: str | None) -> tuple[int | None, int | None]:
     return int(match[1]), int(match[2])
 
 
+def window_of(name: str, text: str | None) -> dict[str, float]:
+    """A part of the run as fields of a request."""
+    if text is None:
+        return {}
+    start, colon, end = text.partition(":")
+    try:
+        if colon:
+            return {f"{name}_start": float(start), f"{name}_end": float(end)}
+    except ValueError:
+        pass
+    raise RequestError(
+        f"The {name} window is not understood.", field=f"{name}-window", cure="Write it as 0.1:0.8, start and end."
+    )
+
+
 def best_of(text: str | None) -> dict[str, int]:
     if text is None:
         return {}

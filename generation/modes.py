@@ -64,7 +64,7 @@ MODES: dict[str, Mode] = {
     "tcd": Mode("Eight steps with the TCD LoRA.", {"steps": 8, "scheduler": "TCD", "guidance": 1.0}, distilled=True),
 }
 
-FILLED = ("steps", "guidance", "scheduler", "guidance_end", "identity_start", "identity_end")
+FILLED = ("steps", "guidance", "scheduler", "guidance_start", "guidance_end", "identity_start", "identity_end")
 """Fields that a mode may set; none of them is taken over from an earlier picture when another mode is asked for."""
 
 

@@ -19,7 +19,7 @@ from generation.preview import Previews
 from generation.request import GenerationRequest
 from generation.rescale import rescaled
 from generation.schedulers import SCHEDULERS, build_scheduler
-from generation.windows import ROWS, adapter_scale, without_guidance
+from generation.windows import Guidance, adapter_scale, guided
 from pipeline_instantid import StableDiffusionXLInstantIDImg2ImgPipeline
 
 EMBEDDING = 512
@@ -51,6 +51,7 @@ def make_picture(
     pipeline = _suited(pipeline, prepared, nets)
     pipeline.scheduler = build_scheduler(solver, scheduler_config)
     previews = Previews(pipeline, pipeline.scheduler)
+    guidance = Guidance(_known(wish.guidance_start), _known(wish.guidance_end))
     keep = None if prepared.scene.canvas is None else keeping(pipeline, prepared.scene.canvas, seed)
 
     def on_step_end(pipe: Any, index: int, timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
@@ -59,12 +60,10 @@ def make_picture(
             return {}
         tell(index + 1, pipe.num_timesteps, previews.picture())
         pipe.set_ip_adapter_scale(adapter_scale(wish, index + 1, pipe.num_timesteps))
-        latents = values.pop("latents")
-        guided = math.ceil(_known(wish.guidance_end) * pipe.num_timesteps)
-        changed = without_guidance(pipe, values) if index + 1 >= guided else {}
-        return changed if keep is None else {**changed, "latents": keep(latents)}
+        guidance.before(index + 1, pipe.num_timesteps)
+        return {} if keep is None else {"latents": keep(values["latents"])}
 
-    with rescaled(pipeline, _known(wish.guidance_rescale)):
+    with rescaled(pipeline, _known(wish.guidance_rescale)), guided(pipeline, guidance):
         latents = pipeline(
             **_steered(prepared),
             negative_image_embeds=_noise(wish, seed),
@@ -73,7 +72,7 @@ def make_picture(
             generator=torch.Generator("cpu").manual_seed(seed),
             eta=SCHEDULERS[solver].eta,
             callback_on_step_end=on_step_end,
-            callback_on_step_end_tensor_inputs=["latents", *ROWS, "image" if keep is None else "control_image"],
+            callback_on_step_end_tensor_inputs=["latents"],
             output_type="latent",
         ).images
     if stopped():

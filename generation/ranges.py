@@ -47,6 +47,26 @@ def whole(field: str, value: Any, low: int, high: int) -> int:
     return int(number)
 
 
+def window(name: str, start: Any, end: Any, off: str | None = None) -> dict[str, float]:
+    """A part of the run as two fields, `name`_start and `name`_end, fractions; 0 and 1 where they are None.
+
+    Args:
+        off: what to do instead of giving an empty window; None where an empty one may be given.
+    """
+    first, last = f"{name}_start", f"{name}_end"
+    begins = number(first, 0.0 if start is None else start, 0.0, 1.0)
+    ends = number(last, 1.0 if end is None else end, 0.0, 1.0)
+    if begins > ends or (begins == ends and off is not None):
+        raise RequestError(
+            f"{first} is {'after' if off is None else 'not before'} {last}.",
+            field=first,
+            cure="Give a start that is not above the end."
+            if off is None
+            else f"Give a start that is smaller than the end; to switch it off, {off}.",
+        )
+    return {first: begins, last: ends}
+
+
 def flag(field: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise RequestError(f"{field} is neither true nor false.", field=field, cure="Give true or false.")

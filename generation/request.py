@@ -78,7 +78,8 @@ class GenerationRequest:
         mode: name in `generation.modes.MODES`, or "turbo"; sets what is left open of speed, and its LoRA.
         steps: 1 to 200.
         guidance: 0 to 30; at 1 or below nothing is guided and the negative prompt has no effect.
-        guidance_end: fraction of the run after which nothing is guided any more, which halves the work of a step.
+        guidance_start, guidance_end: only this part of the run is guided, fractions with start <= end; a step of the
+            rest costs half, and at start = end nothing is guided.
         seed: 0 to 2**32 - 1; None draws one. Picture k of `count` has seed + k (modulo 2**32), and is the picture
             that a request of one picture with that seed makes.
         scheduler: name in `generation.schedulers.SCHEDULERS`.
@@ -125,6 +126,7 @@ class GenerationRequest:
     mode: str | None = None
     steps: int | None = None
     guidance: float | None = None
+    guidance_start: float | None = None
     guidance_end: float | None = None
     seed: int | None = None
     scheduler: str | None = None
@@ -176,22 +178,11 @@ class GenerationRequest:
         prompt = noted(ranges.text("prompt", self.prompt))
         negative_prompt = noted(ranges.text("negative_prompt", self.negative_prompt))
         width, height = placing.size_of(self, profile, noted)
-        start = ranges.number("identity_start", default(self.identity_start, 0.0), 0.0, 1.0)
-        end = ranges.number("identity_end", default(self.identity_end, 1.0), 0.0, 1.0)
-        if start >= end:
-            raise RequestError(
-                "identity_start is not before identity_end.",
-                field="identity_start",
-                cure="Give a start that is smaller than the end; to switch the IdentityNet off, set its scale to 0.",
-            )
-        adapter_start = ranges.number("adapter_start", default(self.adapter_start, 0.0), 0.0, 1.0)
-        adapter_end = ranges.number("adapter_end", default(self.adapter_end, 1.0), 0.0, 1.0)
-        if adapter_start >= adapter_end:
-            raise RequestError(
-                "adapter_start is not before adapter_end.",
-                field="adapter_start",
-                cure="Give a start that is smaller than the end; to switch the adapter off, set its scale to 0.",
-            )
+        windows = {
+            **ranges.window("identity", self.identity_start, self.identity_end, "set identity_net_scale to 0"),
+            **ranges.window("adapter", self.adapter_start, self.adapter_end, "set adapter_scale to 0"),
+            **ranges.window("guidance", self.guidance_start, self.guidance_end),
+        }
         guidance = ranges.number("guidance", default(self.guidance, profile.guidance), 0.0, MAX_GUIDANCE)
         if negative_prompt and guidance <= 1.0:
             notes.append("negative_prompt has no effect at a guidance of 1 or below.")
@@ -220,16 +211,12 @@ class GenerationRequest:
             adapter_scale=ranges.number(
                 "adapter_scale", default(self.adapter_scale, profile.adapter_scale), 0.0, MAX_SCALE
             ),
-            identity_start=start,
-            identity_end=end,
-            adapter_start=adapter_start,
-            adapter_end=adapter_end,
+            **windows,
             guidance_rescale=ranges.number("guidance_rescale", default(self.guidance_rescale, 0.0), 0.0, 1.0),
             face_noise=ranges.number("face_noise", default(self.face_noise, 0.0), 0.0, 1.0),
             compare_colours=ranges.flag("compare_colours", self.compare_colours),
             steps=ranges.whole("steps", default(self.steps, profile.steps), 1, MAX_STEPS),
             guidance=guidance,
-            guidance_end=ranges.number("guidance_end", default(self.guidance_end, 1.0), 0.0, 1.0),
             seed=ranges.whole("seed", seed, 0, ranges.MAX_SEED),
             scheduler=ranges.one_of("scheduler", default(self.scheduler, profile.scheduler), SCHEDULERS),
             width=width,

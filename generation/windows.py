@@ -1,5 +1,10 @@
-"""Parts of a run: from some step on, something acts no more."""
+"""Parts of a run: outside of them something does not act."""
 
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -7,36 +12,69 @@ import torch
 if TYPE_CHECKING:
     from generation.request import GenerationRequest
 
-ROWS = ("prompt_embeds", "add_text_embeds", "add_time_ids")
-"""What diffusers holds with an unconditional and a conditional half, by its own names; the pictures of ControlNets,
-whose name is not the same in every pipeline, besides.
-"""
 
-
-def without_guidance(pipeline: Any, values: dict[str, Any]) -> dict[str, Any]:
-    """Ends guidance for the rest of a run: only the conditional half is computed from the next step on.
+class Guidance:
+    """Whether a step is guided. Outside of its part of the run the unconditional half is not computed.
 
     Args:
-        values: the tensors named in `ROWS` and the pictures of ControlNets, as diffusers hands them to a callback at
-            the end of a step.
+        start, end: fractions of the run; of n steps those from ceil(start n) up to, without, ceil(end n) are guided.
 
-    Returns:
-        The same with the unconditional half left out, to be handed back; nothing when nothing is guided.
+    Attributes:
+        on: for the step to come.
     """
-    if not pipeline.do_classifier_free_guidance:
-        return {}
-    pipeline._guidance_scale = 1.0
-    return {name: _conditional(value) for name, value in values.items()}
+
+    def __init__(self, start: float, end: float) -> None:
+        self._start, self._end = start, end
+        self.on = start == 0 < end
+
+    def before(self, step: int, steps: int) -> None:
+        """Step `step` of `steps`, counted from 0, is to come."""
+        self.on = math.ceil(self._start * steps) <= step < math.ceil(self._end * steps)
 
 
-def _conditional(value: Any) -> Any:
-    """The second half of the rows of a tensor, or of each of several."""
+@contextmanager
+def guided(pipeline: Any, guidance: Guidance) -> Iterator[None]:
+    """Within the block the pipeline's networks follow `guidance`.
+
+    Diffusers decides once whether a run is guided, before its first step. So where a step is not, the networks are
+    handed the conditional half alone, and the UNet's answer stands for both: guidance between two equal predictions
+    is that prediction, bit for bit.
+
+    What is to see the rows that the UNet computes must watch it before this block begins.
+    """
+
+    def halve(_: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if guidance.on or not pipeline.do_classifier_free_guidance:
+            return None
+        rows = len(args[0])
+        return _conditional(args, rows), _conditional(kwargs, rows)
+
+    def double(_: Any, args: Any, output: tuple[torch.Tensor, ...]) -> Any:
+        if guidance.on or not pipeline.do_classifier_free_guidance:
+            return None
+        return (torch.cat([output[0]] * 2), *output[1:])
+
+    hooks = [net.register_forward_pre_hook(halve, with_kwargs=True) for net in (pipeline.unet, pipeline.controlnet)]
+    hooks.append(pipeline.unet.register_forward_hook(double))
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _conditional(value: Any, rows: int) -> Any:
+    """The same with the second half of every tensor of so many rows; those of fewer have lost their first already."""
     if isinstance(value, torch.Tensor):
-        return value.chunk(2)[1]
-    return [_conditional(one) for one in value]
+        return value[rows // 2 :] if value.ndim and len(value) == rows else value
+    if isinstance(value, list | tuple):
+        return type(value)(_conditional(one, rows) for one in value)
+    if isinstance(value, dict):
+        return {name: _conditional(one, rows) for name, one in value.items()}
+    return value
 
 
-def adapter_scale(wish: "GenerationRequest", step: int, steps: int) -> float:
+def adapter_scale(wish: GenerationRequest, step: int, steps: int) -> float:
     """Strength of the face adapter in a step, counted from 0: 0 outside of its window, by the rule of ControlNets."""
     start, end = wish.adapter_start or 0.0, 1.0 if wish.adapter_end is None else wish.adapter_end
     within = step / steps >= start and (step + 1) / steps <= end

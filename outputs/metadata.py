@@ -35,7 +35,17 @@ SETTINGS = "instantid"
 XMP = "XML:com.adobe.xmp"
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 TOOL = "InstantID studio"
-OF_THE_WEIGHTS = ("width", "height", "mode", "steps", "guidance", "guidance_end", "scheduler", "loras")
+OF_THE_WEIGHTS = (
+    "width",
+    "height",
+    "mode",
+    "steps",
+    "guidance",
+    "guidance_start",
+    "guidance_end",
+    "scheduler",
+    "loras",
+)
 """Settings that suit the weights a picture was made with, and no others."""
 
 LONGEST_TEXT = 2**20

@@ -50,7 +50,8 @@ def test_a_picture_is_made_and_made_again(command):
         "64x80",
         "--json",
     )
-    code, out, err = command(*wish, "--seed", "5", "--scheduler", "Euler a", "--identity-strength", "0.5")
+    windows = ("--guidance-window", "0.3:0.9", "--identity-window", "0:0.8", "--adapter-window", "0.1:1")
+    code, out, err = command(*wish, "--seed", "5", "--scheduler", "Euler a", "--identity-strength", "0.5", *windows)
     assert code == 0, err
     told = json.loads(out)
     assert told["images"][0]["file"] == "out.png"
@@ -58,6 +59,8 @@ def test_a_picture_is_made_and_made_again(command):
     assert told["images"][0]["keypoint_error"] is not None
     assert told["profile"] == "tiny"
     assert told["settings"]["identity_net_scale"] == 0.5
+    named = ("guidance_start", "guidance_end", "identity_end", "adapter_start")
+    assert [told["settings"][name] for name in named] == [0.3, 0.9, 0.8, 0.1]
     assert pixels("out.png").shape == (80, 64, 3)
     assert read_settings("out.png")["styled_prompt"] == told["settings"]["styled_prompt"]
     code, _, err = command("--face", "face.png", "--like", "out.png", "--out", "again.png")
@@ -95,6 +98,8 @@ def test_several_pictures_are_numbered_and_nothing_is_overwritten(command, tmp_p
         (("--view", "sideways"), "view"),
         (("--style", "nothing"), "style"),
         (("--guidance", "nan"), "guidance"),
+        (("--guidance-window", "0.8:0.2"), "guidance_start"),
+        (("--identity-window", "late"), "0.1:0.8"),
         (("--pose", "face.png", "--view", "front"), "contradict"),
         (("--out", "out.jpg"), ".png"),
         (("--out", "nowhere/out.png"), "nowhere"),

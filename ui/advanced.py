@@ -98,9 +98,10 @@ def _more(parts: Parts, profile: Profile, room: EngineRoom) -> None:
         parts["guidance"] = _slider(
             "guidance", "Guidance", 0, 15, profile.guidance, 0.1, "How literally the prompt is taken."
         )
-        parts["guidance_end"] = _slider(
-            "guidance_end", "Guidance until", 0, 1, 1, 0.05, "Share of the steps; after it a step costs half."
-        )
+        with gr.Row():
+            parts["guidance_start"] = _slider("guidance_start", "Guidance from", 0, 1, 0, 0.05, None)
+            parts["guidance_end"] = _slider("guidance_end", "Guidance until", 0, 1, 1, 0.05, None)
+        _note(say.GUIDANCE_NOTE)
         with gr.Row():
             parts["seed"] = gr.Number(
                 0, label="Seed", precision=0, minimum=0, maximum=2**32 - 1, elem_id="seed", min_width=NARROW

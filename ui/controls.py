@@ -145,6 +145,7 @@ def controls_from(session: Session, settings: Mapping[str, Any], profile: Profil
         "start": settings["identity_start"],
         "end": settings["identity_end"],
         "region": settings["face_region"],
+        "guidance_start": settings["guidance_start"],
         "guidance_end": settings["guidance_end"],
         "adapter_start": settings["adapter_start"],
         "adapter_end": settings["adapter_end"],

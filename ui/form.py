@@ -49,6 +49,7 @@ FIELDS = (
     "start",
     "end",
     "region",
+    "guidance_start",
     "guidance_end",
     "adapter_start",
     "adapter_end",
@@ -76,6 +77,12 @@ def build_request(session: Session, form: Mapping[str, Any], profile: Profile) -
     width, height = read_size(form["size"], profile)
     if "start_picture" in ground:
         width, height = size_like(ground["start_picture"], profile)
+    if form["guidance_start"] > form["guidance_end"]:
+        raise RequestError(
+            "Guidance ends before it starts.",
+            field="guidance_start",
+            cure="Under Speed, size, number, seed, set its start no higher than its end.",
+        )
     for name, what in (("", "The guidance of the face"), ("adapter_", "Face detail")):
         if form[f"{name}start"] >= form[f"{name}end"]:
             raise RequestError(
@@ -92,6 +99,7 @@ def build_request(session: Session, form: Mapping[str, Any], profile: Profile) -
         **loras_of(session),
         **({} if "into" in ground else _pose(session, form, (width, height), people)),
         mode=mode_of(form["speed"], form["way"]),
+        guidance_start=form["guidance_start"],
         guidance_end=form["guidance_end"],
         adapter_start=form["adapter_start"],
         adapter_end=form["adapter_end"],

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from weights.registry import Profile
 
 SPEEDS = ("quality", "fast", TURBO)
-SPEED_SLIDERS = ("steps", "guidance", "scheduler", "guidance_end", "start", "end")
+SPEED_SLIDERS = ("steps", "guidance", "scheduler", "guidance_start", "guidance_end", "start", "end")
 STRENGTH_SLIDERS = ("detail", "shape", "start", "end", "adapter_start", "adapter_end", "rescale", "noise")
 """Names of the page's controls that a mode or a preset moves."""
 
@@ -41,7 +41,8 @@ def mode_of(speed: Any, way: Any) -> str | None:
 def speed_values(mode: str, profile: Profile) -> dict[str, Any]:
     """Values of `SPEED_SLIDERS` in a mode."""
     usual = {"steps": profile.steps, "guidance": profile.guidance, "scheduler": profile.scheduler}
-    return {**usual, "guidance_end": 1.0, "start": 0.0, "end": 1.0, **_named(settings_of(mode, profile))}
+    whole = {"guidance_start": 0.0, "guidance_end": 1.0, "start": 0.0, "end": 1.0}
+    return {**usual, **whole, **_named(settings_of(mode, profile))}
 
 
 def strength_values(preset: str) -> dict[str, Any]:

@@ -46,6 +46,7 @@ POSE_NOTES = {
 
 SPEED_LABELS: tuple[tuple[str, str], ...] = (("Quality", "quality"), ("Fast", "fast"), ("Turbo", "turbo"))
 REFINE_LABELS: tuple[tuple[str, str], ...] = (("Never", "never"), ("When needed", "auto"), ("Always", "always"))
+GUIDANCE_NOTE = "In which part of the steps; outside of it a step costs half as much."
 WINDOW_NOTE = (
     "In which part of the steps the face acts: its shape by IdentityNet (control_guidance_start and _end), its detail "
     "by the adapter. The three presets under 4 Likeness set all of these."

@@ -105,8 +105,10 @@ def test_two_controls_with_windows_and_a_picture_to_start_from(controlled, photo
     assert np.array_equal(made[0], made[2])
 
 
-def test_guidance_may_end_early_beside_a_control(controlled, photo, square):
-    assert run(controlled, photo, controls=(Control("canny", picture=square),), guidance_end=0.5).images
+def test_guidance_may_begin_late_and_end_early_beside_a_control(controlled, photo, square):
+    wish = {"controls": (Control("canny", picture=square),), "steps": 4}
+    made = pixels(run(controlled, photo, **wish, guidance_start=0.25, guidance_end=0.5))
+    assert not np.array_equal(made, pixels(run(controlled, photo, **wish)))
 
 
 def test_what_is_made_of_the_photo_is_followed_when_there_is_no_other(controlled, photo, square):

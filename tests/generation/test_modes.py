@@ -120,11 +120,60 @@ def test_a_lora_in_the_models_directory_is_used_without_a_connection(tmp_path):
     assert Sources(Store(tmp_path, offline=True)).lora("owner/style") == file
 
 
-def test_guidance_that_ends_early_halves_the_rest_of_the_run(engine, photo):
-    rows = []
-    hook = engine._pipeline.unet.register_forward_pre_hook(lambda _, arguments: rows.append(len(arguments[0])))
-    *_, result = engine.generate(GenerationRequest(photos=(photo,), seed=1, steps=4, guidance_end=0.5))
-    hook.remove()
-    assert rows == [2, 2, 1, 1]
-    *_, whole = engine.generate(GenerationRequest(photos=(photo,), seed=1, steps=4))
-    assert not np.array_equal(np.asarray(result.images[0].image), np.asarray(whole.images[0].image))
+@pytest.fixture
+def rows(engine):
+    """Rows that the first layers of UNet and IdentityNet have computed, step by step."""
+    computed = {"unet": [], "controlnet": []}
+    hooks = [
+        getattr(engine._pipeline, net).conv_in.register_forward_pre_hook(
+            lambda _, arguments, seen=seen: seen.append(len(arguments[0]))
+        )
+        for net, seen in computed.items()
+    ]
+    yield computed
+    for hook in hooks:
+        hook.remove()
+
+
+def pixels(engine, photo, **wish):
+    *_, result = engine.generate(GenerationRequest(photos=(photo,), seed=1, **{"steps": 4, **wish}))
+    return np.int16(result.images[0].image)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "expected"),
+    [
+        (0.0, 0.5, [2, 2, 1, 1]),
+        (0.25, 0.75, [1, 2, 2, 1]),
+        (0.5, 1.0, [1, 1, 2, 2]),
+        (0.3, 0.3, [1, 1, 1, 1]),
+        (0.0, 1.0, [2, 2, 2, 2]),
+    ],
+)
+@pytest.mark.parametrize("from_picture", [False, True], ids=["from noise", "from a picture"])
+def test_outside_of_its_interval_guidance_costs_nothing(engine, photo, rows, start, end, expected, from_picture):
+    ground = {"start_picture": photo, "strength": 0.5, "steps": 8} if from_picture else {}
+    made = pixels(engine, photo, guidance_start=start, guidance_end=end, **ground)
+    assert rows["unet"] == rows["controlnet"] == expected
+    whole = pixels(engine, photo, **ground)
+    assert np.array_equal(made, whole) == (expected == [2] * 4)
+
+
+def test_a_narrower_interval_leads_from_the_guided_picture_to_the_unguided(engine, photo):
+    wish = {"guidance": 6.0, "guidance_rescale": 0.5, "steps": 8}
+    unguided = pixels(engine, photo, **{**wish, "guidance": 1.0})
+    away = [
+        np.abs(pixels(engine, photo, **wish, guidance_start=start, guidance_end=end) - unguided).mean()
+        for start, end in ((0.0, 1.0), (0.0, 0.6), (0.25, 0.6), (0.4, 0.4))
+    ]
+    assert away[0] > away[1] > away[2] > 10 * away[3]
+
+
+def test_an_interval_that_ends_before_it_starts_is_refused():
+    with pytest.raises(RequestError) as told:
+        GenerationRequest(photos=(PHOTO,), guidance_start=0.6, guidance_end=0.5).resolved(PROFILES["miniature"])
+    assert told.value.field == "guidance_start"
+    assert told.value.cure
+    with pytest.raises(RequestError) as told:
+        GenerationRequest(photos=(PHOTO,), guidance_start=0.7, mode="fast").resolved(PROFILES["miniature"])
+    assert told.value.field == "guidance_start"

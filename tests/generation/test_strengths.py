@@ -53,6 +53,8 @@ def test_without_a_preset_nothing_of_it_is_on():
         ("adapter_start", 1.0),
         ("adapter_end", "late"),
         ("guidance_end", math.inf),
+        ("guidance_start", math.nan),
+        ("guidance_start", -0.1),
         ("compare_colours", "yes"),
         ("best_of", 0),
         ("best_of", 33),

@@ -1,5 +1,7 @@
 """The shipped weights through the engine: the whole picture is torch's."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -64,7 +66,8 @@ def test_the_whole_picture_within_a_thousandth(engines, decoded):
 
 def test_previews_into_a_picture_with_a_window_and_cancelling(engines):
     start = open_photo(ASSETS / "examples/person_2.jpg")
-    asked = wish(start_picture=start, strength=0.5, steps=6, guidance_end=0.5, adapter_start=0.2, identity_end=0.8)
+    asked = wish(start_picture=start, strength=0.5, steps=9, adapter_start=0.2, identity_end=0.8)
+    asked = replace(asked, guidance_start=0.2, guidance_end=0.7)
     pictures = []
     for engine in engines:
         *progress, result = engine.generate(asked)

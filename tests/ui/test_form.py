@@ -56,6 +56,7 @@ def form(**changes: Any) -> dict[str, Any]:
         "start": 0.0,
         "end": 1.0,
         "region": True,
+        "guidance_start": 0.0,
         "guidance_end": 1.0,
         "adapter_start": 0.0,
         "adapter_end": 1.0,
@@ -146,7 +147,8 @@ def test_a_speed_moves_the_sliders_to_what_the_engine_does(mode: str) -> None:
     settled = GenerationRequest(photos=(photo().image,), mode=mode).resolved(PROFILE)
     values = speed_values(mode, PROFILE)
     assert values["steps"] == settled.steps
-    assert (values["guidance"], values["guidance_end"]) == (settled.guidance, settled.guidance_end)
+    assert values["guidance"] == settled.guidance
+    assert (values["guidance_start"], values["guidance_end"]) == (settled.guidance_start, settled.guidance_end)
     assert (values["scheduler"], values["end"]) == (settled.scheduler, settled.identity_end)
 
 
@@ -171,6 +173,7 @@ def test_a_preset_moves_the_sliders_to_what_the_engine_does(preset: str) -> None
         (Session(photos=[photo()]), {"start": 0.6, "end": 0.4}, RequestError, "identity_start"),
         (Session(photos=[photo()]), {"size": "9 x 9"}, RequestError, "width"),
         (Session(photos=[photo()]), {"adapter_start": 0.6, "adapter_end": 0.6}, RequestError, "adapter_start"),
+        (Session(photos=[photo()]), {"guidance_start": 0.6, "guidance_end": 0.4}, RequestError, "guidance_start"),
         (Session(photos=[photo()]), {"people": 2}, RequestError, "others"),
         (Session(photos=[photo()], others=[Companion([photo(0)])]), {"people": 2}, NoFaceFound, "others"),
         (Session(photos=[photo()]), {"people": 9}, RequestError, "others"),

@@ -96,6 +96,7 @@ def test_everything_of_a_wish_comes_back_and_what_only_the_visitor_has_is_named(
         controls=(Control("canny", 0.4, 0.1, 0.9, picture, is_map=True),),
         loras=(Lora("owner/style", 0.3),),
         mode="fast",
+        guidance_start=0.1,
         guidance_rescale=0.2,
         face_noise=0.1,
         adapter_start=0.1,
@@ -119,6 +120,7 @@ def test_everything_of_a_wish_comes_back_and_what_only_the_visitor_has_is_named(
         "adapter_start": 0.1,
         "refine": "auto",
         "compare_colours": True,
+        "guidance_start": 0.1,
         "guidance_end": 0.6,
     }
     assert {name: controls[name] for name in wanted} == wanted
