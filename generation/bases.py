@@ -45,7 +45,10 @@ def with_base(
     if base is not None:
         if not profile.half_precision:  # the drawn world's IdentityNet and adapter fit no SDXL
             profile = PROFILES["sdxl"]
-        profile = _with_file(profile, Path(base)) if _is_file(base) else _with_repo(profile, base, store, progress)
+        if _is_file(base):
+            profile = _with_file(profile, Path(base), own_vae=vae == OWN_VAE)
+        else:
+            profile = _with_repo(profile, base, store, progress)
     if vae is None:
         return profile
     if not profile.half_precision:
@@ -53,8 +56,8 @@ def with_base(
     return replace(profile, vae=None if vae == OWN_VAE else _vae(vae, store, progress))
 
 
-def _with_file(profile: Profile, file: Path) -> Profile:
-    check_sdxl(file)
+def _with_file(profile: Profile, file: Path, *, own_vae: bool) -> Profile:
+    check_sdxl(file, own_vae=own_vae or profile.vae is None)
     name = file.stem[:60]
     return replace(profile, name=name, title=f"{name} (your file)", base=Part(SDXL_LAYOUT), checkpoint=file.absolute())
 

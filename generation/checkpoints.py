@@ -129,14 +129,46 @@ def _unet_kind(shapes: Shapes, some: Callable[..., bool]) -> str:
     return kind
 
 
-def check_sdxl(path: Path) -> None:
-    """Raises RequestError that says what a file is when it is no SDXL checkpoint."""
+_NETWORKS = {
+    "UNet": ("model.diffusion_model.", 1680),
+    "first text encoder": ("conditioner.embedders.0.transformer.", 196),
+    "second text encoder": ("conditioner.embedders.1.model.", 389),
+    "VAE": ("first_stage_model.", 248),
+}
+"""What the tensors of SDXL's networks begin with in the original layout, and how many there are."""
+
+_IDLE = ("position_ids", "logit_scale")
+"""Ends of the names of tensors that no picture depends on."""
+
+
+def check_sdxl(path: Path, *, own_vae: bool = True) -> None:
+    """Raises RequestError that says what a file is when it is no SDXL checkpoint, or what a checkpoint lacks.
+
+    own_vae: whether its VAE is wanted, which some leave out.
+    """
     if path.suffix.lower() != ".safetensors":
         shapes_in(path, "base")  # a pickle is named as such
         raise RequestError(f"{path.name} is no .safetensors file.", field="base", cure=_CURE)
-    kind = kind_of(shapes_in(path, "base"))
+    shapes = shapes_in(path, "base")
+    kind = kind_of(shapes)
     if kind != "sdxl":
         raise RequestError(f"{path.name} {_WHAT[kind]}.", field="base", cure=_CURE)
+    for network, (prefix, wanted) in _NETWORKS.items():
+        there = sum(name.startswith(prefix) and not name.endswith(_IDLE) for name in shapes)
+        if there < wanted and (own_vae or network != "VAE"):
+            raise RequestError(
+                f"{path.name} lacks {wanted - there:,} of the {wanted:,} tensors of SDXL's {network}.",
+                field="base",
+                cure="Leave --vae out, so that another one is taken." if network == "VAE" and there == 0 else _CURE,
+            )
+
+
+def noise_schedule(path: Path) -> dict[str, Any]:
+    """What a checkpoint says of its noise, as settings of a scheduler: nothing, or that it was trained to predict
+    velocity, which tensors named v_pred and ztsnr stand for."""
+    shapes = shapes_in(path, "base")
+    told: dict[str, Any] = {"prediction_type": "v_prediction"} if "v_pred" in shapes else {}
+    return {**told, "rescale_betas_zero_snr": True} if told and "ztsnr" in shapes else told
 
 
 def lora_base(shapes: Shapes) -> str | None:

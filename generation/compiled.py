@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from errors import RequestError, WeightsError, WeightsMissing
+from generation.checkpoints import noise_schedule
 from generation.settings import Settings
 from generation.sources import Sources as Places
 from openvino_backend import installed
@@ -175,6 +176,8 @@ def load(profile: Profile, store: Store, settings: Settings) -> Compiled:
         if not name.startswith("control_"):
             export.check_sources(name, sources.files(name))
     pipeline = _pipeline(profile, export, sources.base)
+    if profile.checkpoint is not None:
+        pipeline.scheduler.register_to_config(**noise_schedule(profile.checkpoint))
 
     def load_net(wanted: Path) -> Any:
         places = Places(store)

@@ -16,6 +16,7 @@ from errors import RequestError, WeightsCorrupt
 from generation.bases import with_base
 from generation.checkpoints import shapes_in
 from generation.settings import Settings, on_zero_gpu
+from generation.single_file import open_checkpoint
 from generation.sources import Sources
 from style_presets import STYLES, Style, load_styles
 from weights import bundle, lock
@@ -188,14 +189,7 @@ def _load_pipeline(profile: Profile, parts: dict[str, Path], how: Plan) -> Any:
                 parts["base"], variant=profile.base.weight.variant, add_watermarker=False, **components, **common
             )
         else:
-            pipeline = StableDiffusionXLInstantIDPipeline.from_single_file(
-                str(profile.checkpoint),
-                config=str(parts["base"]),
-                add_watermarker=False,
-                dtype=how.dtype,
-                local_files_only=True,
-                **components,
-            )
+            pipeline = open_checkpoint(profile.checkpoint, parts["base"], how.dtype, **components)
         pipeline.load_ip_adapter_instantid(parts["adapter"], scale=profile.adapter_scale)
     except (OSError, KeyError) as error:
         raise WeightsCorrupt(

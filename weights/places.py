@@ -23,11 +23,12 @@ def hub_is_switched_off() -> bool:
 def find(weight: Weight, models_dir: Path) -> Path:
     """The first folder that has every required file; the weight's own in the models directory when none has.
 
-    An unpacked insightface archive holds a folder of its own name, which counts as well; so does the hub's cache,
-    where other programs and a Space's preload leave files.
+    An unpacked insightface archive holds a folder of its own name, which counts as well; so do the folder of a weight
+    that this one is a part of, and the hub's cache, where other programs and a Space's preload leave files.
     """
     home = models_dir / weight.name
-    places = [home, home / weight.name, *_hub_snapshot(weight)]
+    larger = [] if weight.within is None else [models_dir / weight.within]
+    places = [home, home / weight.name, *larger, *_hub_snapshot(weight)]
     return next((place for place in places if not missing(weight, place)), home)
 
 

@@ -48,6 +48,7 @@ class Weight:
         variant: what diffusers calls the variant in the file names ("fp16"), or None.
         about: bytes of the whole, to be shown where single sizes are not verified.
         folder: where it lies when it is shipped with the app; None when it is downloaded.
+        within: name of another weight, whose folder has these files too.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Weight:
     variant: str | None = None
     about: int | None = None
     folder: Path | None = None
+    within: str | None = None
 
     @property
     def size(self) -> int | None:
@@ -183,6 +185,7 @@ SDXL_LAYOUT = Weight(
     licence=_RAIL,
     licence_note=_RAIL_NOTE,
     purpose="configuration and tokenizers for a checkpoint in a single file",
+    within=SDXL_BASE.name,
 )
 
 YAMERMIX = Weight(

@@ -4,14 +4,13 @@ import json
 import shutil
 
 import pytest
-import torch
 from diffusers import StableDiffusionXLPipeline
-from safetensors.torch import save_file
 
 from errors import RequestError, WeightsMissing
 from generation.bases import with_base
-from generation.checkpoints import check_sdxl, kind_of, lora_base, shapes_in
+from generation.checkpoints import check_sdxl, kind_of, lora_base, noise_schedule, shapes_in
 from generation.loading import fingerprint
+from tests.sdxl_published import checkpoint, write
 from weights.published import SDXL_LAYOUT, VAE_FP16_FIX, sdxl_layout
 from weights.registry import PROFILES
 from weights.store import Store
@@ -19,7 +18,7 @@ from weights.store import Store
 UNET = "model.diffusion_model."
 CROSS = f"{UNET}input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight"
 FILES = {
-    "sdxl": {CROSS: (4, 2048), f"{UNET}input_blocks.0.0.weight": (4, 4, 3, 3), "conditioner.embedders.1.x": (1,)},
+    "sdxl": checkpoint(),
     "inpainting": {CROSS: (4, 2048), f"{UNET}input_blocks.0.0.weight": (4, 9, 3, 3), "conditioner.embedders.0.x": (1,)},
     "refiner": {CROSS: (4, 1280), "conditioner.embedders.0.x": (1,)},
     "sd1": {f"{UNET}input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": (4, 768)},
@@ -35,11 +34,6 @@ FILES = {
 }
 
 
-def save(path, shapes):
-    save_file({name: torch.zeros(shape) for name, shape in shapes.items()}, path)
-    return path
-
-
 def table(words, length=0):
     return max(length, len(words)).to_bytes(8, "little") + words.encode().ljust(length)
 
@@ -47,7 +41,7 @@ def table(words, length=0):
 @pytest.mark.parametrize("kind", FILES)
 def test_every_kind_of_file_is_known_for_what_it_is(kind, tmp_path):
     assert kind_of(FILES[kind]) == kind
-    path = save(tmp_path / "mine.safetensors", FILES[kind])
+    path = write(tmp_path / "mine.safetensors", FILES[kind])
     if kind == "sdxl":
         check_sdxl(path)
         return
@@ -91,7 +85,7 @@ def test_a_table_whose_length_begins_like_a_pickle_is_read(begins, tmp_path):
 
 
 def test_a_file_takes_the_place_of_the_base(tmp_path):
-    path = save(tmp_path / "mine.safetensors", FILES["sdxl"])
+    path = write(tmp_path / "mine.safetensors", FILES["sdxl"])
     profile = with_base(PROFILES["realvisxl"], str(path), "own", Store(tmp_path, offline=True))
     assert profile.checkpoint == path
     assert profile.name == "mine"
@@ -102,8 +96,41 @@ def test_a_file_takes_the_place_of_the_base(tmp_path):
     assert len(fingerprint(profile, Store(tmp_path))["mine"]) == 12
 
 
+@pytest.mark.parametrize(
+    ("begins", "count", "word"),
+    [
+        (f"{UNET}output_blocks.5.", 1, "lacks 1 of the 1,680 tensors of SDXL's UNet"),
+        ("conditioner.embedders.0.", 197, "lacks 196 of the 196 tensors of SDXL's first text encoder"),
+        ("conditioner.embedders.1.model.transformer.resblocks.31.", 12, "lacks 12 of the 389"),
+        ("first_stage_model.", 248, "lacks 248 of the 248 tensors of SDXL's VAE"),
+    ],
+)
+def test_a_checkpoint_that_lacks_tensors_is_told_how_many_and_of_what(tmp_path, begins, count, word):
+    gone = [name for name in FILES["sdxl"] if name.startswith(begins)][:count]
+    assert len(gone) == count
+    path = write(
+        tmp_path / "mine.safetensors", {name: FILES["sdxl"][name] for name in FILES["sdxl"] if name not in gone}
+    )
+    with pytest.raises(RequestError, match=word) as told:
+        with_base(PROFILES["sdxl"], str(path), "own", Store(tmp_path, offline=True))
+    assert told.value.field == "base"
+    assert told.value.cure
+    if begins.startswith("first_stage"):
+        assert "--vae" in told.value.cure
+        assert with_base(PROFILES["sdxl"], str(path), None, Store(tmp_path, offline=True)).checkpoint == path
+
+
+def test_a_checkpoint_says_that_it_predicts_velocity(tmp_path):
+    path = write(tmp_path / "mine.safetensors", FILES["sdxl"])
+    assert noise_schedule(path) == {}
+    write(path, {**FILES["sdxl"], "v_pred": (0,)})
+    assert noise_schedule(path) == {"prediction_type": "v_prediction"}
+    write(path, {**FILES["sdxl"], "v_pred": (0,), "ztsnr": (0,)})
+    assert noise_schedule(path) == {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True}
+
+
 def test_a_base_beside_the_miniature_means_the_photographic_weights(tmp_path):
-    path = save(tmp_path / "mine.safetensors", FILES["sdxl"])
+    path = write(tmp_path / "mine.safetensors", FILES["sdxl"])
     profile = with_base(PROFILES["miniature"], str(path), None, Store(tmp_path, offline=True))
     assert profile.identity_net == PROFILES["sdxl"].identity_net
     assert profile.vae == PROFILES["sdxl"].vae
