@@ -4,6 +4,7 @@ import hashlib
 import math
 import socket
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -83,6 +84,7 @@ def test_the_table_of_tensors_is_as_large_as_the_published_files(part):
     file = next(file for file in SDXL_BASE.files if file.path.startswith(f"{part}/") and "fp16" in file.path)
     idle = ("position_ids", "logit_scale")  # the published files have none of them
     shapes = [shape for name, shape in published.PARTS[part][1]() if not name.endswith(idle)]
+    assert file.size is not None
     table = file.size - 2 * sum(math.prod(shape) for shape in shapes)
     assert 0 < table < 160 * (len(shapes) + 256), "but for the names and shapes at its head"
 
@@ -117,7 +119,7 @@ def test_one_that_predicts_velocity_is_sampled_so_by_every_scheduler(tmp_path, l
     file = published.write(tmp_path / "mine.safetensors", {**published.checkpoint(), "v_pred": (0,), "ztsnr": (0,)})
     config = opened(file, layout).scheduler.config
     for name in SCHEDULERS:
-        scheduler = build_scheduler(name, config)
+        scheduler: Any = build_scheduler(name, config)
         assert scheduler.config.prediction_type == "v_prediction"
         assert scheduler.config.get("rescale_betas_zero_snr", True)
 
