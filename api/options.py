@@ -38,6 +38,7 @@ class ControlOption(Strict):
     strength: float = Field(0.7, ge=0, le=2)
     start: float = Field(0.0, ge=0, le=1)
     end: float = Field(1.0, ge=0, le=1)
+    is_map: bool = Field(False, description="The picture is what the net reads already: edges, depth, a skeleton.")
 
 
 class Options(Strict):

@@ -148,7 +148,7 @@ def _controls(options: Options, single: Mapping[str, Image.Image | None]) -> tup
                 cure='Name it in controls, such as [{"kind": "canny"}].',
             )
     return tuple(
-        Control(one.kind, one.strength, one.start, one.end, single.get(f"control_{one.kind}"))
+        Control(one.kind, one.strength, one.start, one.end, single.get(f"control_{one.kind}"), one.is_map)
         for one in options.controls
     )
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from api.body import BodyOptions
-from api.options import Options
-from api.pictures import FILE_FIELDS, Opened, opened
+from api.options import ControlOption, Options
+from api.pictures import FILE_FIELDS, Opened, opened, request_of
+from generation.controls import KEPT
 from generation.request import PICTURES, GenerationRequest
 from tests.api.conftest import encoded
 
@@ -250,3 +251,13 @@ def test_pictures_of_every_accepted_kind_are_taken(serve, photo) -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (10, 10)).save(buffer, "PNG")
     assert client.post("/api/v1/faces", files={"photos": buffer.getvalue()}).status_code == 422
+
+
+def test_a_control_says_all_that_a_requests_own_does() -> None:
+    assert set(ControlOption.model_fields) == set(KEPT)
+    option = ControlOption(kind="canny", strength=0.4, start=0.1, end=0.9, is_map=True)
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(buffer, "PNG")
+    (control,) = request_of(Options(controls=[option]), {"control_canny.0": buffer.getvalue()}).controls
+    assert control.picture is not None
+    assert {name: getattr(control, name) for name in KEPT} == option.model_dump()

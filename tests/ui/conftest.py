@@ -98,6 +98,12 @@ def phone(served: Served, browser) -> Iterator:
     yield from visit(served, browser, {"width": 390, "height": 844}, has_touch=True, is_mobile=True)
 
 
+@pytest.fixture(params=["light", "dark"])
+def lit(served: Served, browser, request: pytest.FixtureRequest) -> Iterator:
+    """A fresh visit at desktop width, in either colour scheme."""
+    yield from visit(served, browser, {"width": 1440, "height": 900}, color_scheme=request.param)
+
+
 def visit(served: Served, browser, viewport: dict[str, int], **options) -> Iterator:
     context = browser.new_context(viewport=viewport, accept_downloads=True, **options)
     context.set_default_timeout(PATIENCE * 1000)

@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from generation.checkpoints import BASES
 from outputs.metadata import read_settings, write_png
 from tests.ui.conftest import EXAMPLES, Served
-from tests.ui.test_page import CONTRAST, GROUP, NOBODY, PERSON, add, make, set_steps, wait_done
+from tests.ui.looking import faint, nameless
+from tests.ui.test_page import GROUP, NOBODY, PERSON, add, make, set_steps, wait_done
 
 OTHER = EXAMPLES / "person_2.jpg"
 FOLDS = ("more", "finely", "company", "work", "follow", "loras")
@@ -54,7 +54,7 @@ def test_speeds_and_presets_move_the_sliders(page) -> None:
     usual = value(page, "steps")
     page.locator("#speed label", has_text="Fast").click()
     page.wait_for_function("n => document.querySelector('#steps input[type=number]').value < n", arg=usual)
-    assert value(page, "guidance-end") == 0.6
+    assert (value(page, "guidance-start"), value(page, "guidance-end")) == (0, 0.6)
     assert value(page, "end") == 0.8
     assert page.locator("#scheduler input").input_value() == "DPM++ 2M"
     page.locator("#speed label", has_text="Turbo").click()
@@ -295,14 +295,7 @@ def test_folds_are_closed_named_and_load_nothing_before_they_are_opened(page) ->
     page.locator("#people label", has_text="Four").click()
     page.locator("#ground-mode label", has_text="Start from it").click()
     page.wait_for_selector("#person-4")
-    nameless = page.evaluate(
-        """() => [...document.querySelectorAll('#advanced button, #advanced input:not([type=hidden]):not([type=file])')]
-            .filter(control => control.offsetParent !== null)
-            .filter(control => !control.ariaLabel && !control.title && !control.innerText?.trim())
-            .filter(control => !control.labels?.length && !control.getAttribute('aria-labelledby'))
-            .map(control => control.outerHTML.slice(0, 120))"""
-    )
-    assert nameless == []
+    assert nameless(page, "#advanced") == []
 
 
 def test_the_folds_fit_a_phone(phone) -> None:
@@ -325,16 +318,9 @@ def test_the_folds_fit_a_phone(phone) -> None:
     assert not cut, "the size is readable"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_words_in_the_folds_are_readable(served: Served, browser, scheme: str) -> None:
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=scheme)
-    page = context.new_page()
-    page.goto(served.address)
-    page.wait_for_selector("#make")
+def test_words_in_the_folds_are_readable(lit) -> None:
     for name in FOLDS:
-        unfold(page, name)
-    page.locator("#people label", has_text="Two").click()
-    page.wait_for_selector("#person-2")
-    faint = page.evaluate(CONTRAST)
-    context.close()
-    assert faint == []
+        unfold(lit, name)
+    lit.locator("#people label", has_text="Two").click()
+    lit.wait_for_selector("#person-2")
+    assert faint(lit) == []

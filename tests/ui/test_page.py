@@ -5,12 +5,12 @@ import re
 import time
 from pathlib import Path
 
-import pytest
 from PIL import Image
 from skimage import data
 
 from outputs.metadata import read_settings
 from tests.ui.conftest import EXAMPLES, Served
+from tests.ui.looking import faint, nameless
 
 PERSON = EXAMPLES / "person_1.jpg"
 NOBODY = EXAMPLES / "no_face.jpg"
@@ -227,14 +227,7 @@ def test_every_control_has_a_name(page) -> None:
     page.locator("#more > button").click()
     page.locator("#pose-mode label", has_text="A view").click()
     page.wait_for_selector(".pad")
-    nameless = page.evaluate(
-        """() => [...document.querySelectorAll('button, input:not([type=hidden]):not([type=file]), textarea, select')]
-            .filter(control => control.offsetParent !== null)
-            .filter(control => !control.ariaLabel && !control.title && !control.innerText?.trim())
-            .filter(control => !control.labels?.length && !control.getAttribute('aria-labelledby'))
-            .map(control => control.outerHTML.slice(0, 120))"""
-    )
-    assert nameless == []
+    assert nameless(page) == []
 
 
 def test_one_column_on_a_phone_with_the_button_in_reach(phone) -> None:
@@ -246,16 +239,8 @@ def test_one_column_on_a_phone_with_the_button_in_reach(phone) -> None:
     assert phone.locator("#form").bounding_box()["width"] > 340
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_is_readable(served: Served, browser, scheme: str) -> None:
-    """Contrast of at least 4.5 (WCAG 2.2, 1.4.3) for every text that stands on a plain ground."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=scheme)
-    page = context.new_page()
-    page.goto(served.address)
-    page.wait_for_selector("#make")
-    faint = page.evaluate(CONTRAST)
-    context.close()
-    assert faint == []
+def test_text_is_readable(lit) -> None:
+    assert faint(lit) == []
 
 
 def test_nothing_private_stays_behind(page, served: Served) -> None:
@@ -285,35 +270,3 @@ def test_helpers_of_the_page_are_no_api(served: Served, page) -> None:
 def test_files_of_others_are_refused(served: Served, page) -> None:
     for path in (str(Path(__file__)), "/etc/passwd", f"{served.files}/log.txt"):
         assert page.request.get(f"{served.address}/gradio_api/file={path}").status in (403, 404)
-
-
-CONTRAST = """() => {
-  const parse = (colour) => (colour.match(/[\\d.]+/g) || []).map(Number);
-  const linear = v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
-  const light = ([r, g, b]) => [r, g, b].map(v => linear(v / 255))
-    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const ground = (node) => {
-    for (let at = node; at; at = at.parentElement) {
-      const style = getComputedStyle(at);
-      if (style.backgroundImage !== 'none') return null;
-      const colour = parse(style.backgroundColor);
-      if (colour.length === 3 || colour[3] === 1) return colour;
-    }
-    return [255, 255, 255];
-  };
-  const faint = [];
-  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walk.nextNode()) {
-    const node = walk.currentNode.parentElement;
-    const style = getComputedStyle(node);
-    if (!walk.currentNode.textContent.trim()) continue;
-    if (!node.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue;
-    if (node.closest('.unseen, .sr-only, script, style') || parseFloat(style.fontSize) === 0) continue;
-    const back = ground(node);
-    if (!back) continue;
-    const pair = [light(parse(style.color)), light(back)].sort((a, b) => b - a);
-    const ratio = (pair[0] + 0.05) / (pair[1] + 0.05);
-    if (ratio < 4.5) faint.push(`${walk.currentNode.textContent.trim().slice(0, 40)}: ${ratio.toFixed(2)}`);
-  }
-  return faint;
-}"""
