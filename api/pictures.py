@@ -14,8 +14,9 @@ from errors import PhotoError, RequestError
 from face.photo import FORMATS, open_photo
 from generation.controls import Control
 from generation.people import MOST, Person
-from generation.request import MAX_PHOTOS, GenerationRequest, Lora
+from generation.request import GenerationRequest, Lora
 from generation.sources import find_lora
+from generation.who import MAX_PHOTOS
 from template_adapter.reading import read_template
 from template_adapter.template import Template
 from weights.registry import WEIGHTS

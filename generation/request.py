@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from errors import RequestError
-from generation import best, controls, into, lora_choice, modes, people, placing, ranges, strengths
+from generation import best, controls, into, lora_choice, modes, placing, ranges, strengths, who
 from generation.controls import Control
 from generation.lora_choice import Lora, lora_files
 from generation.people import Person
 from generation.result import Before, GeneratedImage, GenerationResult, Progress
 from generation.schedulers import SCHEDULERS
 from style_presets import NO_STYLE, STYLES, Style
-from template_adapter.template import Template, at_raw_length, checked
+from template_adapter.template import Template
 
 if TYPE_CHECKING:
     from weights.registry import Profile
@@ -32,7 +31,6 @@ __all__ = [
     "lora_files",
 ]
 
-MAX_PHOTOS = 16
 MAX_COUNT = 8
 MAX_STEPS = 200
 MAX_GUIDANCE = 30.0
@@ -169,12 +167,7 @@ class GenerationRequest:
         def default(value: Any, otherwise: Any) -> Any:
             return otherwise if value is None else value
 
-        photos = _pictures(self.photos) if self.template is None else ()
-        together = people.settled(self)
-        together["others"] = tuple(
-            Person(pictures := _pictures(one.photos, "others"), _choices(one.face_choices, len(pictures), "others"))
-            for one in together["others"]
-        )
+        everybody = who.settled(self, noted)
         prompt = noted(ranges.text("prompt", self.prompt))
         negative_prompt = noted(ranges.text("negative_prompt", self.negative_prompt))
         width, height = placing.size_of(self, profile, noted)
@@ -184,8 +177,8 @@ class GenerationRequest:
             **ranges.window("guidance", self.guidance_start, self.guidance_end),
         }
         guidance = ranges.number("guidance", default(self.guidance, profile.guidance), 0.0, MAX_GUIDANCE)
-        if negative_prompt and guidance <= 1.0:
-            notes.append("negative_prompt has no effect at a guidance of 1 or below.")
+        if negative_prompt and (guidance <= 1.0 or windows["guidance_start"] == windows["guidance_end"]):
+            notes.append("negative_prompt has no effect where nothing is guided.")
         if (
             self.view is None
             and self.template is None
@@ -196,10 +189,7 @@ class GenerationRequest:
         seed = int(np.random.default_rng().integers(ranges.MAX_SEED + 1)) if self.seed is None else self.seed
         return replace(
             self,
-            photos=photos,
-            template=None if self.template is None else noted(_template(self)),
-            face_choices=_choices(self.face_choices, len(photos)),
-            **together,
+            **everybody,
             **placing.pose_of(self, width, height),
             **into.settled(self),
             prompt=prompt,
@@ -288,39 +278,3 @@ class GenerationRequest:
 
 def _tuples(value: Any) -> Any:
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
-
-
-def _pictures(photos: Any, field: str = "photos") -> tuple[Image.Image, ...]:
-    if isinstance(photos, Image.Image):
-        photos = (photos,)
-    if not isinstance(photos, tuple | list) or not 1 <= len(photos) <= MAX_PHOTOS:
-        raise RequestError(
-            f"{field} holds no usable number of pictures.",
-            field=field,
-            cure=f"Give 1 to {MAX_PHOTOS} pictures of the person.",
-        )
-    if not all(isinstance(photo, Image.Image) for photo in photos):
-        raise RequestError(f"{field} holds something that is no picture.", field=field, cure="Give opened pictures.")
-    return tuple(photos)
-
-
-def _template(request: GenerationRequest) -> tuple[Template, str | None]:
-    """The template checked and at the length that the weights know, and a note when its length was changed."""
-    template = request.template
-    if not isinstance(template, Template):
-        raise RequestError("template is no template.", field="template", cure="Give a template_adapter Template.")
-    if request.photos:
-        raise RequestError(
-            "photos and template contradict each other.", field="template", cure="Give one of them; a pose is its own."
-        )
-    embedding, note = at_raw_length(checked(template.embedding))
-    return replace(template, embedding=embedding), note
-
-
-def _choices(choices: Any, photos: int, field: str = "face_choices") -> tuple[int | None, ...]:
-    if not isinstance(choices, tuple | list) or len(choices) > photos:
-        raise RequestError(
-            "face_choices does not fit the photos.", field=field, cure="Give at most one number per photo."
-        )
-    chosen = [None if choice is None else ranges.whole(field, choice, 0, 99) for choice in choices]
-    return tuple(chosen + [None] * (photos - len(chosen)))

@@ -145,8 +145,9 @@ def test_control_characters_go_with_a_note_and_everything_else_stays():
 
 
 def test_a_negative_prompt_without_guidance_is_told():
-    wish = GenerationRequest(photos=(PHOTO,), negative_prompt="blurry", guidance=1.0).resolved(MINIATURE)
-    assert any("negative_prompt" in note for note in wish.notes)
+    for unguided in ({"guidance": 1.0}, {"guidance_start": 0.5, "guidance_end": 0.5}):
+        wish = GenerationRequest(photos=(PHOTO,), negative_prompt="blurry", **unguided).resolved(MINIATURE)
+        assert any("negative_prompt" in note for note in wish.notes)
 
 
 def test_settings_survive_json():
