@@ -163,6 +163,11 @@ def compiled_steps(
     return _timed(lambda: network.run(given), steps)
 
 
+def files_of(stem: Path) -> int:
+    """Bytes of an exported network."""
+    return sum(stem.with_suffix(suffix).stat().st_size for suffix in (".xml", ".bin"))
+
+
 def _timed(work: Callable[[], Any], times: int = 1, *, warm_up: bool = True) -> Times:
     """Seconds by the clock and on all cores together, of each time after one that is not counted."""
     if warm_up:
@@ -241,7 +246,9 @@ def main() -> None:
         folder = chosen.folder or Path(temporary)
         for name in chosen.networks:
             told(f"{name}: export to FP16", export, name, folder)
-            told(f"{name}: compression to INT8", compress, name, folder)
+            if told(f"{name}: compression to INT8", compress, name, folder) is not None:
+                whole, small = (files_of(folder / f"{name}_{precision}") for precision in ("fp16", "int8"))
+                print(f"\n{name}: INT8 has {small / whole:.1%} of the {whole / 2**30:.2f} GiB of FP16.\n", flush=True)
             for side in chosen.side:
                 compared(name, side, folder, chosen)
 

@@ -10,25 +10,11 @@ import typer
 from commands import openvino_making as making
 from commands.openvino_bench import bench
 from commands.openvino_compare import compare
+from commands.openvino_options import Base, Decoder, ModelsDir, Out, ProfileName, opened
 from generation import compiled
-from generation.bases import with_base
-from generation.loading import pick_profile
-from generation.settings import Settings
 from openvino_backend import installed
-from weights.registry import PROFILES, Profile
-from weights.store import Store
 
 app = typer.Typer(help="The networks on OpenVINO, for processors and graphics of Intel.", no_args_is_help=True)
-
-ProfileName = Annotated[str | None, typer.Option(help=f"One of: auto, {', '.join(PROFILES)}.")]
-Base = Annotated[
-    str | None, typer.Option(help="SDXL checkpoint: FILE.safetensors or OWNER/REPO.", show_default="by profile")
-]
-Decoder = Annotated[str | None, typer.Option(help="Decoder: own, or OWNER/REPO.", show_default="by profile")]
-Out = Annotated[Path | None, typer.Option(help="Folder of a folder for each precision.", show_default="by profile")]
-ModelsDir = Annotated[
-    Path | None, typer.Option(help="Where downloaded weights lie.", envvar="INSTANTID_MODELS_DIR", show_default=False)
-]
 
 
 @app.command()
@@ -51,8 +37,7 @@ def export(
 ) -> None:
     """Convert every network of a profile, one after another. What is there and unchanged stays."""
     installed.require()
-    settings = Settings.from_environment(profile=profile, models_dir=models_dir, base=base, vae=vae, exports=out)
-    store, chosen = _profile(settings)
+    settings, store, chosen = opened(profile=profile, models_dir=models_dir, base=base, vae=vae, exports=out)
     loras = [_lora(text) for text in lora or ()]
     controls = compiled.controls_here(chosen, store) if control is None else control
     manifest, folder = making.exported(chosen, store, settings, precision, controls=controls, loras=loras)
@@ -81,8 +66,7 @@ def quantize(
 ) -> None:
     """Compress an export; what needs calibration is calibrated on pictures made of example faces and prompts."""
     installed.require("nncf")
-    settings = Settings.from_environment(profile=profile, models_dir=models_dir, base=base, vae=vae, exports=out)
-    store, chosen = _profile(settings)
+    settings, store, chosen = opened(profile=profile, models_dir=models_dir, base=base, vae=vae, exports=out)
     ((manifest, folder),) = making.quantised(
         chosen,
         store,
@@ -101,11 +85,6 @@ def quantize(
 
 app.command()(compare)
 app.command()(bench)
-
-
-def _profile(settings: Settings) -> tuple[Store, Profile]:
-    store = Store(settings.models_dir, settings.offline or None)
-    return store, with_base(pick_profile(settings.profile), settings.base, settings.vae, store)
 
 
 def _lora(text: str) -> tuple[str, float]:

@@ -10,47 +10,50 @@ from typing import Annotated, Any
 import typer
 
 from commands.openvino_making import calibration_requests
+from commands.openvino_options import (
+    ActivationGroup,
+    Base,
+    Decoder,
+    DeviceName,
+    Exports,
+    ModelsDir,
+    ProfileName,
+    Streams,
+    opened,
+)
 from commands.watching import bar
 from generation import compiled
-from generation.bases import with_base
-from generation.loading import pick_profile
-from generation.settings import Settings
 from openvino_backend import installed
-from weights.registry import PROFILES
-from weights.store import Store
 
 
 def bench(
-    profile: Annotated[str | None, typer.Option(help=f"One of: auto, {', '.join(PROFILES)}.")] = None,
+    profile: ProfileName = None,
     precision: Annotated[str | None, typer.Option(help="auto, fp16, int8, hybrid, int4 or fp32.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, CPU, GPU, NPU, AUTO.")] = None,
+    device: DeviceName = None,
     dtype: Annotated[str | None, typer.Option(help="Arithmetic: auto, float32, float16, bfloat16.")] = None,
-    streams: Annotated[int | None, typer.Option(help="Of the processor.", show_default="1")] = None,
+    streams: Streams = None,
+    activation_group: ActivationGroup = None,
     pictures: Annotated[int, typer.Option(help="Pictures after one that is not counted.", min=1, max=100)] = 1,
     out: Annotated[Path | None, typer.Option("--json", help="JSON file for the same figures.")] = None,
-    exports: Annotated[Path | None, typer.Option(help="Folder of the exports.", show_default="by profile")] = None,
-    base: Annotated[str | None, typer.Option(help="SDXL checkpoint: FILE.safetensors or OWNER/REPO.")] = None,
-    vae: Annotated[str | None, typer.Option(help="Decoder: own, or OWNER/REPO.")] = None,
-    models_dir: Annotated[
-        Path | None,
-        typer.Option(help="Where downloaded weights lie.", envvar="INSTANTID_MODELS_DIR", show_default=False),
-    ] = None,
+    exports: Exports = None,
+    base: Base = None,
+    vae: Decoder = None,
+    models_dir: ModelsDir = None,
 ) -> None:
     """Time each network of an export while pictures of the profile's own size are made."""
     installed.require()
-    settings = Settings.from_environment(
+    settings, store, chosen = opened(
         profile=profile,
         precision=precision,
         device=device,
         dtype=dtype,
         streams=streams,
+        activation_group=activation_group,
         exports=exports,
         models_dir=models_dir,
         base=base,
         vae=vae,
     )
-    store = Store(settings.models_dir, settings.offline or None)
-    chosen = with_base(pick_profile(settings.profile), settings.base, settings.vae, store)
     compiled.pick_precision(chosen, settings)
     from generation.engine import Engine
 

@@ -13,15 +13,24 @@ import numpy as np
 import typer
 
 from commands import openvino_making as making
+from commands.openvino_options import (
+    ActivationGroup,
+    Base,
+    Decoder,
+    DeviceName,
+    Exports,
+    ModelsDir,
+    ProfileName,
+    Streams,
+    opened,
+)
 from commands.openvino_variant import Measured, measure
 from commands.watching import bar
 from errors import RequestError
 from generation import compiled
-from generation.bases import with_base
-from generation.loading import pick_profile
 from generation.settings import Settings
 from openvino_backend import installed
-from weights.registry import PROFILES, Profile
+from weights.registry import Profile
 from weights.store import Store
 
 TORCH = "torch"
@@ -34,7 +43,7 @@ SIZE_AIM = 0.55
 
 
 def compare(
-    profile: Annotated[str | None, typer.Option(help=f"One of: auto, {', '.join(PROFILES)}.")] = None,
+    profile: ProfileName = None,
     pictures: Annotated[int, typer.Option(help="Pictures each.", min=2, max=200)] = 12,
     make: Annotated[bool, typer.Option(help="Export and quantise first what is not there or has changed.")] = False,
     people: Annotated[
@@ -43,22 +52,26 @@ def compare(
     out: Annotated[Path | None, typer.Option("--json", help="JSON file, one object a variant.")] = None,
     sheet: Annotated[Path | None, typer.Option(help="Contact sheet to write, .webp or .png.")] = None,
     report: Annotated[Path | None, typer.Option(help="Markdown file whose measured part is renewed.")] = None,
-    device: Annotated[str | None, typer.Option(help="Device of OpenVINO: auto, CPU, GPU, NPU.")] = None,
-    exports: Annotated[Path | None, typer.Option(help="Folder of the exports.", show_default="by profile")] = None,
-    base: Annotated[str | None, typer.Option(help="SDXL checkpoint: FILE.safetensors or OWNER/REPO.")] = None,
-    vae: Annotated[str | None, typer.Option(help="Decoder: own, or OWNER/REPO.")] = None,
-    models_dir: Annotated[
-        Path | None,
-        typer.Option(help="Where downloaded weights lie.", envvar="INSTANTID_MODELS_DIR", show_default=False),
-    ] = None,
+    device: DeviceName = None,
+    streams: Streams = None,
+    activation_group: ActivationGroup = None,
+    exports: Exports = None,
+    base: Base = None,
+    vae: Decoder = None,
+    models_dir: ModelsDir = None,
 ) -> None:
     """Size, load time, speed, memory, and what the pictures lose: torch beside every export that is there."""
     installed.require()
-    settings = Settings.from_environment(
-        profile=profile, models_dir=models_dir, device=device, exports=exports, base=base, vae=vae
+    settings, store, chosen = opened(
+        profile=profile,
+        models_dir=models_dir,
+        device=device,
+        streams=streams,
+        activation_group=activation_group,
+        exports=exports,
+        base=base,
+        vae=vae,
     )
-    store = Store(settings.models_dir, settings.offline or None)
-    chosen = with_base(pick_profile(settings.profile), settings.base, settings.vae, store)
     if not chosen.drawn and people is None:
         raise RequestError(
             f"{chosen.title} makes photographs, and nobody was named to make them of.",
@@ -90,6 +103,8 @@ def compare(
     if report is not None:
         command = f"python cli.py openvino compare --profile {chosen.name} --pictures {pictures}"
         command += " --make" if make else ""
+        command += f" --streams {streams}" if streams is not None else ""
+        command += f" --activation-group {activation_group}" if activation_group is not None else ""
         command += f" --report {report}" + (f" --sheet {sheet}" if sheet is not None else "")
         renew(report, command, found, sheet)
 

@@ -165,12 +165,19 @@ def load(profile: Profile, store: Store, settings: Settings) -> Compiled:
     precision = pick_precision(profile, settings)
     folder = exports_of(profile, settings) / precision
     device = installed.pick_device(settings.device)
+    if device != "CPU" and (settings.streams > 1 or settings.activation_group is not None):
+        field = "streams" if settings.streams > 1 else "activation_group"
+        raise RequestError(
+            f"The setting {field} is for OpenVINO's CPU, not for {device}.",
+            field=field,
+            cure=f"Leave INSTANTID_{field.upper()} out, or choose the device CPU.",
+        )
     dtype = settings.dtype
     if dtype == "auto" and (not profile.half_precision or precision == "fp32"):
         dtype = "float32"
     # Compiling takes seconds on a processor and minutes elsewhere.
     cache = None if device == "CPU" else folder / "cache"
-    export = Export(folder, Device(device, dtype, cache=cache, streams=settings.streams))
+    export = Export(folder, Device(device, dtype, cache, settings.streams, settings.activation_group))
     sources = sources_of(profile, store, loras=export.manifest.loras)
     for name in export.manifest.networks:
         if not name.startswith("control_"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -53,6 +53,7 @@ class Engine:
         load_net: reads the folder of a further ControlNet; None for `generation.controls.load_net`.
         sources: where LoRAs and other extras come from; None for the usual places.
         provenance: what the settings of every result say about code and weights, JSON-able.
+        remarks: asked after every request for what is to be known of the networks.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Engine:
         sources: Sources | None = None,
         load_net: Callable[[Path], Any] | None = None,
         provenance: Mapping[str, Any] | None = None,
+        remarks: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self.profile = profile
         self.analyzer = analyzer
@@ -74,6 +76,7 @@ class Engine:
         self._control_nets = ControlNets(load_net)
         self._reader = PromptReader(pipeline.tokenizer)
         self._provenance = {**(provenance or {}), "profile": profile.name}
+        self._of_networks = remarks
         self._pristine_scheduler = pipeline.scheduler
         self._scheduler_config = dict(pipeline.scheduler.config)
         self._turns = Turns()
@@ -183,7 +186,7 @@ class Engine:
             seconds=time.perf_counter() - started,
             references=prepared.identity.reports,
             landmarks=prepared.landmarks,
-            notes=tuple(dict.fromkeys((*prepared.notes, *notes, *told))),
+            notes=tuple(dict.fromkeys((*prepared.notes, *notes, *told, *self._of_networks()))),
             controls=tuple((one.kind, one.picture) for one in prepared.controls),
             candidates=candidates,
         )

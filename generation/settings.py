@@ -37,7 +37,10 @@ class Settings:
         dtype: "auto", "float32", "float16", "bfloat16".
         backend: "torch" or "openvino".
         precision: of the exported weights that OpenVINO runs: "auto", "fp32", "fp16", "int8", "hybrid", "int4".
-        streams: inferences beside each other on OpenVINO's CPU.
+        streams: rows of a batch (guidance's two halves, say) beside each other on OpenVINO's CPU.
+        activation_group: on OpenVINO's CPU, with weights of 8 bits or fewer: how many numbers of a product share
+            the scale at which they are rounded to 8 bits; more is faster and coarser, 0 rounds none, None leaves it to
+            OpenVINO.
         exports: folder of a profile's exports; None for `openvino/PROFILE` among the downloaded weights.
         base: `.safetensors` file or `owner/repository` of an SDXL checkpoint in the place of the profile's base.
         choose_base: whether visitors of the page may load another base, or run it on another backend, for everybody;
@@ -59,6 +62,7 @@ class Settings:
     backend: str = "torch"
     precision: str = "auto"
     streams: int = 1
+    activation_group: int | None = None
     exports: Path | None = None
     base: str | None = None
     vae: str | None = None
@@ -110,6 +114,16 @@ def _streams(name: str, value: Any) -> int:
     return streams
 
 
+def _group(name: str, value: Any) -> int:
+    try:
+        group = int(value)
+    except (TypeError, ValueError):
+        group = -1
+    if not 0 <= group <= 65536:
+        raise RequestError(f"The setting {name} is no size of a group.", field=name, cure="Give 0 to 65536.")
+    return group
+
+
 def _switch(name: str, value: Any) -> bool:
     if isinstance(value, bool):
         return value
@@ -155,6 +169,7 @@ _READERS = {
     "backend": _backend,
     "precision": _text,
     "streams": _streams,
+    "activation_group": _group,
     "exports": _path,
     "base": _text,
     "vae": _text,

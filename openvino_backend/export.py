@@ -18,10 +18,9 @@ from errors import RequestError
 from openvino_backend import attention, graphs, sources
 from openvino_backend.graphs import Graph
 from openvino_backend.installed import require
-from openvino_backend.manifest import NETWORKS, Manifest, Source, entry_of
+from openvino_backend.manifest import EXPORTED, NETWORKS, Manifest, Source, entry_of
 from openvino_backend.sources import HALF, TEXT, Sources
 
-EXPORTED = ("fp32", "fp16")
 CONFIG = "configs.json"
 
 Tell = Callable[[str, int, int], None]
@@ -140,9 +139,8 @@ def write(graph: Graph, stem: Path, precision: str) -> None:
 
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the tracer's remarks on branches, which the odd examples have decided
-        if any(parameter.dtype in HALF for parameter in graph.network.parameters()):
-            _keep_half(graph.network)
-        model = openvino.convert_model(graph.network, example_input=tuple(graph.inputs.values()))
+        example = tuple(graph.inputs.values())
+        model = openvino.convert_model(graph.network, example_input=example, extension=_half_linears(graph.network))
     for port, name in zip(model.inputs, graph.inputs, strict=True):
         port.get_tensor().set_names({name})
     for port, name in zip(model.outputs, graph.outputs, strict=True):
@@ -160,11 +158,29 @@ def save(model: Any, stem: Path, *, half: bool) -> None:
         unfinished.with_suffix(suffix).replace(stem.with_suffix(suffix))
 
 
-def _keep_half(network: torch.nn.Module) -> None:
-    """Linear weights stay at 16 bits while the graph computes at 32, which halves the memory of a conversion."""
-    from openvino.frontend.pytorch import patch_model
+def _half_linears(network: torch.nn.Module) -> list[Any] | None:
+    """Extensions by which Linear weights of 16 bits go into the graph as they are, while it computes at 32 bits, which
+    halves the memory of a conversion; None where all weights have 32. All else of the network becomes float32."""
+    from openvino.frontend.pytorch import ModuleExtension
 
-    patch_model.__make_16bit_traceable(network)
+    if not any(parameter.dtype in HALF for parameter in network.parameters()):
+        return None
+    for module in network.modules():
+        if type(module) is not torch.nn.Linear:
+            for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
+                tensor.data = tensor.data.float() if tensor.dtype in HALF else tensor.data
+
+    def shape(layer: Any, values: torch.Tensor, *_: Any) -> torch.Tensor:
+        return values.new_full((*values.shape[:-1], layer.out_features), 0.5, dtype=torch.float32)
+
+    linear = ModuleExtension(
+        torch.nn.Linear,
+        "ov_ext::linear",
+        convert=lambda layer, operation, values, *_: operation(values, layer.weight, layer.bias),
+        evaluate=shape,
+        condition=lambda layer: layer.weight.dtype in HALF,
+    )
+    return [linear]
 
 
 def _convert_face(wanted: Sources, name: str, folder: Path, precision: str) -> dict[str, Any]:

@@ -10,9 +10,12 @@ from typing import Any
 
 from errors import WeightsCorrupt, WeightsMissing
 from weights.hashing import sha256_of
+from weights.registry import PROFILES
 
 FILE = "manifest.json"
 VERSION = 1
+EXPORTED = ("fp32", "fp16")
+"""Precisions at which networks are exported; all others are made of one of them."""
 NETWORKS = (
     "text_encoder",
     "text_encoder_2",
@@ -111,6 +114,15 @@ class Manifest:
         unfinished.write_text(text + "\n", encoding="utf-8")
         unfinished.replace(folder / FILE)
 
+    def cure(self, *, changed: bool = False) -> str:
+        """What makes these networks anew; what was quantised needs its export anew only when the weights changed."""
+        of = f" --profile {self.profile}" if self.profile in PROFILES else ""
+        export, quantize = (f"python cli.py openvino {verb}{of}" for verb in ("export", "quantize"))
+        if self.precision in EXPORTED:
+            return f"Run: {export} --precision {self.precision}"
+        quantize = f"{quantize} --precision {self.precision}"
+        return f"Run: {export}, then: {quantize}" if changed else f"Run: {quantize}"
+
     def missing(self) -> tuple[str, ...]:
         """Of NETWORKS, those that are not there: an export that was stopped."""
         return tuple(name for name in NETWORKS if name not in self.networks)
@@ -123,7 +135,7 @@ class Manifest:
 
         Raises WeightsMissing, WeightsCorrupt with the expected and the actual hash.
         """
-        cure = "Export it again: python cli.py openvino export"
+        cure = self.cure()
         entry = self.networks.get(name)
         if entry is None:
             raise WeightsMissing(f"{folder.name} holds no {name}.", field=name, cure=cure)

@@ -69,13 +69,23 @@ class Export:
             raise WeightsCorrupt(
                 f"The weights behind {name} have changed since they were exported.",
                 field=name,
-                cure="Run: python cli.py openvino export",
+                cure=self.manifest.cure(changed=True),
             )
 
     def network(self, name: str, dtype: str | None = None) -> Network:
         """Checked and compiled. Raises WeightsMissing, WeightsCorrupt, RequestError."""
-        self.opened[name] = Network(self.manifest.check(self.folder, name), self.device, dtype)
+        rows = name in ("unet", "identity_net") or name.startswith("control_")
+        streams = self.device.streams if rows else 1
+        self.opened[name] = Network(self.manifest.check(self.folder, name), self.device, dtype, streams)
         return self.opened[name]
+
+    def remarks(self) -> tuple[str, ...]:
+        """What should be known of the pictures made so far, in plain words."""
+        return tuple(
+            f"{name} lost the picture at {network.lost_at} on {', '.join(network.devices)}; it is computed at 32 bits."
+            for name, network in self.opened.items()
+            if network.lost_at is not None
+        )
 
     def components(self) -> dict[str, Any]:
         """Modules for a pipeline, without tokenizers and scheduler."""

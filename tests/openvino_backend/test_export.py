@@ -1,8 +1,10 @@
 """What an export writes down, goes on with, and refuses."""
 
+import re
 import shutil
 from dataclasses import replace
 
+import openvino
 import pytest
 import torch
 from diffusers import AutoencoderTiny
@@ -12,7 +14,7 @@ from openvino_backend import export as export_module
 from openvino_backend import installed
 from openvino_backend.compiled import Network
 from openvino_backend.export import export, networks_of, write
-from openvino_backend.graphs import decoder_graph
+from openvino_backend.graphs import controlnet_graph, decoder_graph
 from openvino_backend.manifest import Manifest
 from openvino_backend.runtime import Export
 from openvino_backend.sources import FusedLora
@@ -104,6 +106,32 @@ def test_a_flipped_byte_is_refused_by_name_and_hash(copy, suffix):
         Export(copy, EXACT).network("resampler")
 
 
+def test_the_cure_names_what_made_the_networks(copy, sources, tmp_path):
+    for profile, precision, damaged, changed in (
+        ("tiny", "fp16", r"openvino export --precision fp16$", r"openvino export --precision fp16$"),
+        (
+            "sdxl",
+            "fp32",
+            r"openvino export --profile sdxl --precision fp32$",
+            r"export --profile sdxl --precision fp32$",
+        ),
+        (
+            "tiny",
+            "int8",
+            r"openvino quantize --precision int8$",
+            r"openvino export, then: .* quantize --precision int8$",
+        ),
+    ):
+        replace(Manifest.read(copy), profile=profile, precision=precision).write(copy)
+        (copy / "resampler.bin").write_bytes(b"")
+        with pytest.raises(WeightsCorrupt, match=r"resampler.bin is damaged") as told:
+            Export(copy, EXACT).network("resampler")
+        assert re.search(damaged, told.value.cure)
+        with pytest.raises(WeightsCorrupt, match="have changed") as told:
+            Export(copy, EXACT).check_sources("unet", (sources.adapter,))
+        assert re.search(changed, told.value.cure)
+
+
 def test_a_missing_file_and_a_missing_export_are_told(copy, tmp_path):
     (copy / "unet.bin").unlink()
     with pytest.raises(WeightsMissing, match=r"unet.bin is missing"):
@@ -123,6 +151,18 @@ def test_half_precision_halves_the_file_and_keeps_the_numbers_near(exported, tmp
     assert sizes[0] < 0.52 * sizes[1]
     latents = tiny_sdxl.noise("latents", 1, 4, 6, 5)
     found, wanted = (Network(folder / "vae_decoder.xml", EXACT)(latents=latents)[0] for folder in (tmp_path, exported))
+    assert 0 < tiny_pipeline.relative_error(found, wanted) < 0.01
+
+
+def test_weights_of_16_bits_stay_so_on_their_way(exported, tmp_path):
+    """The graph computes at 32 bits all the same."""
+    half = tiny_sdxl.controlnet().half()
+    write(controlnet_graph(half), tmp_path / "identity_net", "fp16")
+    assert (tmp_path / "identity_net.bin").stat().st_size < 0.52 * (exported / "identity_net.bin").stat().st_size
+    model = openvino.Core().read_model(tmp_path / "identity_net.xml")
+    assert {port.get_element_type().get_type_name() for port in (*model.inputs, *model.outputs)} == {"f32"}
+    inputs = controlnet_graph(tiny_sdxl.controlnet()).inputs
+    found, wanted = (Network(folder / "identity_net.xml", EXACT)(**inputs)[-1] for folder in (tmp_path, exported))
     assert 0 < tiny_pipeline.relative_error(found, wanted) < 0.01
 
 

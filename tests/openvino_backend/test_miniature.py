@@ -9,23 +9,19 @@ import torch
 from errors import InstantIDError, RequestError, WeightsMissing
 from face.photo import open_photo
 from generation import decode, lora
-from generation.compiled import available, sources_of
+from generation.compiled import available
 from generation.loading import load_engine
 from generation.request import GenerationRequest, Lora, Progress
 from generation.settings import Settings
 from openvino_backend import installed
-from openvino_backend.export import export
 from weights.registry import ASSETS, PROFILES
-from weights.store import Store
 
 MINIATURE = PROFILES["miniature"]
 
 
 @pytest.fixture(scope="module")
-def exports(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("miniature")
-    export(sources_of(MINIATURE, Store()), folder / "fp32", "miniature", "fp32")
-    return folder
+def exports(miniature_export):
+    return miniature_export
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +79,13 @@ def test_previews_into_a_picture_with_a_window_and_cancelling(engines):
     assert np.array_equal(np.int16(np.asarray(result.images[0].image)), pictures[1])
 
 
+def test_a_precision_that_lost_a_picture_is_told_with_the_result(engines, monkeypatch):
+    network = engines[1]._pipeline.unet.network
+    monkeypatch.setattr(network, "lost_at", "f16")
+    *_, result = engines[1].generate(wish(steps=2))
+    assert any("unet lost the picture at f16" in note for note in result.notes)
+
+
 def test_a_lora_is_refused_or_told_never_passed_over(engines, tmp_path, monkeypatch):
     pipeline = engines[1]._pipeline
     style = Lora(str(tmp_path / "style.safetensors"), 0.8)
@@ -109,6 +112,10 @@ def test_what_is_there_is_offered_and_what_is_not_is_told(exports, tmp_path, mon
         load_engine(MINIATURE, Settings(backend="openvino", precision="int3", exports=exports))
     with pytest.raises(RequestError, match="no device GPU7"):
         load_engine(MINIATURE, Settings(backend="openvino", device="GPU7", exports=exports))
+    monkeypatch.setattr(installed, "pick_device", lambda wanted: "GPU")
+    for setting in ({"streams": 2}, {"activation_group": 64}):
+        with pytest.raises(RequestError, match=rf"{next(iter(setting))} is for OpenVINO's CPU, not for GPU"):
+            load_engine(MINIATURE, Settings(backend="openvino", device="GPU", exports=exports, **setting))
     with pytest.raises(RequestError, match="no backend"):
         Settings.from_environment({"INSTANTID_BACKEND": "tvm"})
     monkeypatch.setattr(installed.importlib.util, "find_spec", lambda name: None)

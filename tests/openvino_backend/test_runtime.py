@@ -100,11 +100,33 @@ def test_the_answers_of_two_calls_are_not_one_array(exported):
     assert np.array_equal(first, kept)
 
 
-def test_streams_threads_and_a_cache_change_no_number(exported, tmp_path):
-    other = Export(exported, Device("CPU", "float32", cache=tmp_path / "cache", streams=2, threads=1))
+def test_a_cache_changes_no_number(exported, tmp_path):
+    other = Export(exported, Device("CPU", "float32", cache=tmp_path / "cache"))
     latents = tiny_sdxl.noise("latents", 1, 4, 6, 5)
     wanted, *_ = Export(exported, EXACT).network("vae_decoder")(latents=latents)
     for _ in range(2):  # compiled, then from the cache
         found, *_ = other.network("vae_decoder")(latents=latents)
         assert tiny_pipeline.relative_error(found, wanted) < CLOSE
     assert any((tmp_path / "cache").iterdir())
+
+
+@pytest.mark.parametrize("name", ["guided", "unguided", "two nets"])
+def test_rows_dealt_to_streams_are_the_same_rows(exported, name):
+    case = tiny_pipeline.CASE[name]
+    dealt = pipeline_of(exported, "plain", case.nets, Device("CPU", "float32", streams=2))
+    requests = dealt.unet.network._requests
+    assert len(requests) == 2
+    ours = tiny_pipeline.run(dealt, case)
+    theirs = tiny_pipeline.run(tiny_pipeline.shared("plain", case.nets), case)
+    assert tiny_pipeline.relative_error(ours, theirs) < CLOSE
+    worked = [bool(request.get_output_tensor(0).size) for request in requests]
+    assert worked == [True, name != "unguided"]
+
+
+def test_two_people_on_two_streams(exported):
+    left, right = torch.zeros(64, 64), torch.zeros(64, 64)
+    left[:, :28], right[:, 36:] = 1, 1
+    people = {"image_embeds": (tiny_sdxl.face("ada"), tiny_sdxl.face("grace")), "control_mask": (left, right)}
+    dealt = pipeline_of(exported, device=Device("CPU", "float32", streams=2))
+    theirs = tiny_pipeline.quick(tiny_pipeline.shared(), **people)
+    assert tiny_pipeline.relative_error(tiny_pipeline.quick(dealt, **people), theirs) < CLOSE

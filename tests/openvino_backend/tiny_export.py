@@ -37,9 +37,9 @@ def write_sources(folder: Path) -> Sources:
     )
 
 
-def pipeline_of(folder: Path, variant: str = "plain", nets: int = 1):
+def pipeline_of(folder: Path, variant: str = "plain", nets: int = 1, device: Device = EXACT):
     """A pipeline on compiled networks, without text encoders, like tests/tiny_pipeline.build."""
-    export = Export(folder, EXACT)
+    export = Export(folder, device)
     components = {**tiny_sdxl.components(), **export.components(), "text_encoder": None, "text_encoder_2": None}
     if nets > 1:
         components["controlnet"] = [components["controlnet"], *(export.control(kind) for kind in KINDS[: nets - 1])]

@@ -1,0 +1,72 @@
+"""A network whose answer is lost at a shorter precision, and what is asked of a device."""
+
+import logging
+
+import numpy as np
+import openvino
+import pytest
+from openvino import opset13 as operations
+
+from errors import BrokenPicture, RequestError
+from openvino_backend.compiled import Device, Network
+from openvino_backend.runtime import Export
+from tests.openvino_backend.tiny_export import EXACT
+
+EDGE = 3.4e38
+"""Finite at 32 bits; the next number of bfloat16 is infinite."""
+
+
+def network(tmp_path, name, factor, device):
+    """x times a matrix, as the output `name`."""
+    x = operations.parameter([1, 16], np.float32, name="x")
+    product = operations.matmul(x, np.eye(16, dtype=np.float32) * np.float32(factor), False, False)
+    product.output(0).get_tensor().set_names({name})
+    openvino.save_model(openvino.Model([product], [x], "toy"), tmp_path / "toy.xml", compress_to_fp16=False)
+    return Network(tmp_path / "toy.xml", device)
+
+
+def row(first):
+    values = np.linspace(-1, 1, 16, dtype=np.float32)[None]
+    values[0, 0] = first
+    return values
+
+
+def test_what_overflows_is_computed_again_at_32_bits_and_told(tmp_path, caplog):
+    toy = network(tmp_path, "noise", 1, Device("CPU", "bfloat16"))
+    if toy.arithmetic != "bf16":
+        pytest.skip("this processor does not compute at bfloat16")
+    fine = toy.run({"x": row(2)})[0].copy()
+    assert toy.lost_at is None
+    with caplog.at_level(logging.WARNING):
+        answer = toy.run({"x": row(EDGE)})[0]
+    assert np.allclose(answer, row(EDGE))
+    assert (toy.lost_at, toy.arithmetic) == ("bf16", "f32")
+    assert "lost the picture at bf16" in caplog.text
+    assert not np.array_equal(toy.run({"x": row(2)})[0], fine)  # from now on
+
+
+@pytest.mark.parametrize(
+    ("name", "factor", "first"), [("noise", 1, np.nan), ("residual", 1, np.inf), ("noise", 0, 1), ("pixels", 0, 1)]
+)
+def test_what_is_lost_at_32_bits_too_is_no_picture(tmp_path, name, factor, first):
+    toy = network(tmp_path, name, factor, EXACT)
+    with pytest.raises(BrokenPicture, match=r"toy lost the picture on CPU, at 32 bits too"):
+        toy.run({"x": row(first)})
+
+
+def test_residuals_may_be_nought(tmp_path):
+    """A ControlNet at the beginning of its training has no others."""
+    assert not network(tmp_path, "residual", 0, EXACT).run({"x": row(1)})[0].any()
+
+
+def test_every_result_tells_of_it(exported):
+    export = Export(exported, EXACT)
+    network = export.network("unet")
+    assert export.remarks() == ()
+    network.lost_at = "f16"
+    assert export.remarks() == ("unet lost the picture at f16 on CPU; it is computed at 32 bits.",)
+
+
+def test_no_such_precision():
+    with pytest.raises(RequestError, match="no precision 'float8'"):
+        Device("CPU", "float8").properties()
