@@ -223,7 +223,9 @@ class Engine:
 
     def _scored(self, picture: Image.Image, prepared: Prepared, seed: int) -> GeneratedImage:
         embeddings = [identity.embedding for identity in prepared.identities]
-        scores, swapped = scores_of(picture, embeddings, prepared.places, self.analyzer)
+        frame = prepared.scene.frame
+        made_anew = None if frame is None else frame.mask
+        scores, swapped = scores_of(picture, embeddings, prepared.places, self.analyzer, made_anew)
         likeness = [score.identity for score in scores if score.identity is not None]
         errors = [score.keypoint_error for score in scores if score.keypoint_error is not None]
         return GeneratedImage(

@@ -16,6 +16,7 @@ from face.keypoints import VIEWS, carry_keypoints, face_region, keypoint_error, 
 from face.points import as_faces
 from face.views import frontal_interocular
 from generation import ranges
+from generation.scoring import faces_at
 
 if TYPE_CHECKING:
     from face.analyzer import FaceAnalyzer
@@ -151,16 +152,20 @@ def masks_of(keypoints: np.ndarray, size: tuple[int, int], *, face_region_only: 
 
 
 def scores_of(
-    image: Image.Image, embeddings: Sequence[np.ndarray], places: np.ndarray, analyzer: FaceAnalyzer
+    image: Image.Image,
+    embeddings: Sequence[np.ndarray],
+    places: np.ndarray,
+    analyzer: FaceAnalyzer,
+    where: np.ndarray | None = None,
 ) -> tuple[tuple[PersonScore, ...], bool]:
     """A score for each person from left to right, and whether two of them were swapped.
 
     Args:
         image: RGB.
         embeddings: of each person, (512,).
-        places: (people, 5, 2) px wanted.
+        places, where: as in `generation.scoring.faces_at`.
     """
-    faces = _at_places(analyzer.find(image), places)
+    faces = faces_at(image, places, analyzer, where)
     scores = tuple(
         PersonScore(None, None)
         if face is None
@@ -168,22 +173,6 @@ def scores_of(
         for face, embedding, place in zip(faces, embeddings, places, strict=True)
     )
     return scores, _swapped(faces, embeddings)
-
-
-def _at_places(faces: Sequence[Face], places: np.ndarray) -> list[Face | None]:
-    """The face in each place, the best fitting pairs first; None where none is left."""
-    at: list[Face | None] = [None] * len(places)
-    left = list(range(len(faces)))
-    errors = {
-        (number, place): keypoint_error(faces[number].keypoints, wanted)
-        for number in left
-        for place, wanted in enumerate(places)
-    }
-    for number, place in sorted(errors, key=lambda pair: errors[pair]):
-        if number in left and at[place] is None:
-            at[place] = faces[number]
-            left.remove(number)
-    return at
 
 
 def _swapped(faces: Sequence[Face | None], embeddings: Sequence[np.ndarray]) -> bool:

@@ -13,7 +13,7 @@ from face.keypoints import draw_keypoints, face_region
 from generation.crops import around_face, face_mask
 from generation.into import square
 from generation.scene import crop_scene
-from generation.scoring import face_at, identity_of
+from generation.scoring import faces_at, identity_of
 
 if TYPE_CHECKING:
     from face.analyzer import FaceAnalyzer
@@ -56,8 +56,8 @@ def refined(
     always, size = prepared.request.refine == "always", square(profile)
     limit = None if prepared.scene.frame is None else prepared.scene.frame.mask
     changed, notes = False, []
-    for identity, place in zip(prepared.identities, wanted, strict=True):
-        face = face_at(picture, place, analyzer)
+    for number, (identity, place) in enumerate(zip(prepared.identities, wanted, strict=True)):
+        face = faces_at(picture, wanted, analyzer, limit)[number]
         keypoints = place if face is None else face.keypoints
         crop = around_face(keypoints, size)
         before = identity_of(face, identity.embedding)
@@ -82,7 +82,7 @@ def refined(
                 region=face_region(scene.keypoints, scene.size) if prepared.request.face_region else None,
             )
         )
-        after = identity_of(face_at(made, place, analyzer), identity.embedding)
+        after = identity_of(faces_at(made, wanted, analyzer, limit)[number], identity.embedding)
         if not always and (after or -1.0) <= (-1.0 if before is None else before):
             notes.append("A small face was made again without a gain in likeness, so it was left as it was.")
             continue

@@ -1,5 +1,6 @@
 """Which face of a picture is meant, and how far it is a person."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,9 +13,36 @@ if TYPE_CHECKING:
     from face.analyzer import FaceAnalyzer
 
 
-def face_at(image: Image.Image, wanted: np.ndarray, analyzer: "FaceAnalyzer") -> Face | None:
-    """Of the faces of a picture (RGB) the one nearest to the wanted keypoints (5, 2) x, y px; None without a face."""
-    return min(analyzer.find(image), key=lambda found: keypoint_error(found.keypoints, wanted), default=None)
+def faces_at(
+    image: Image.Image, places: np.ndarray, analyzer: "FaceAnalyzer", where: np.ndarray | None = None
+) -> list[Face | None]:
+    """The face in each place, the best fitting pairs first, no face in two; None where none is left.
+
+    Args:
+        image: RGB.
+        places: (people, 5, 2) x, y px wanted.
+        where: (height, width), 0 where the picture was not made: faces there are nobody who was asked for.
+    """
+    faces: Sequence[Face] = analyzer.find(image)
+    if where is not None:
+        faces = [face for face in faces if _nose_in(face, where)]
+    at: list[Face | None] = [None] * len(places)
+    left = set(range(len(faces)))
+    errors = {
+        (number, place): keypoint_error(faces[number].keypoints, wanted)
+        for number in left
+        for place, wanted in enumerate(places)
+    }
+    for number, place in sorted(errors, key=lambda pair: errors[pair]):
+        if number in left and at[place] is None:
+            at[place] = faces[number]
+            left.remove(number)
+    return at
+
+
+def _nose_in(face: Face, where: np.ndarray) -> bool:
+    column, row = np.rint(face.keypoints[2]).astype(int)
+    return 0 <= row < where.shape[0] and 0 <= column < where.shape[1] and bool(where[row, column] > 0)
 
 
 def identity_of(face: Face | None, identity: np.ndarray) -> float | None:

@@ -84,7 +84,12 @@ def _more(parts: Parts, profile: Profile, room: EngineRoom) -> None:
         parts["runs_on"] = runs_on_choice(room)
         parts["speed"] = _segments(say.SPEED_LABELS, SPEEDS[0], "Speed", "speed")
         parts["way"] = gr.Dropdown(
-            list(ways), value=ways[0], label="Turbo by", elem_id="way", visible=False, interactive=True
+            [(say.WAY_LABELS[way], way) for way in ways],
+            value=ways[0],
+            label="Turbo by",
+            elem_id="way",
+            visible=False,
+            interactive=True,
         )
         parts["speed_note"] = _note(about(SPEEDS[0], profile), elem_id="speed-note")
         parts["size"] = gr.Dropdown(
@@ -92,15 +97,21 @@ def _more(parts: Parts, profile: Profile, room: EngineRoom) -> None:
         )
         parts["count"] = _slider("count", "Number of pictures", 1, 8, 1, 1, None)
         parts["best_of"] = _slider(
-            "best_of", "The best of", 1, MOST_TRIES, 1, 1, "Makes so many and keeps the likest. Off when not above."
+            "best_of",
+            "The best of",
+            1,
+            MOST_TRIES,
+            1,
+            1,
+            say.BEST_NOTE,
         )
         parts["steps"] = _slider("steps", "Steps", 1, MOST_STEPS, profile.steps, 1, "More takes longer.")
         parts["guidance"] = _slider(
             "guidance", "Guidance", 0, 15, profile.guidance, 0.1, "How literally the prompt is taken."
         )
         with gr.Row():
-            parts["guidance_start"] = _slider("guidance_start", "Guidance from", 0, 1, 0, 0.05, None)
-            parts["guidance_end"] = _slider("guidance_end", "Guidance until", 0, 1, 1, 0.05, None)
+            parts["guidance_start"] = _slider("guidance_start", "Guided from", 0, 1, 0, 0.05, None)
+            parts["guidance_end"] = _slider("guidance_end", "Guided until", 0, 1, 1, 0.05, None)
         _note(say.GUIDANCE_NOTE)
         with gr.Row():
             parts["seed"] = gr.Number(

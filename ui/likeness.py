@@ -109,14 +109,14 @@ def _unmeasured(settings: dict[str, Any], shape: float) -> Advice:
             _three_quarter(settings),
         )
     if shape < 0.8:
-        return Advice("No face was found in the picture.", "Try face shape 0.8", {"shape": 0.8})
+        return Advice("The person's face was not found in the picture.", "Try face shape 0.8", {"shape": 0.8})
     if settings.get("style", NO_STYLE) != NO_STYLE:
         return Advice(
-            "No face was found in the picture; a strong style can hide it.",
+            "The person's face was not found in the picture; a strong style can hide it.",
             "Try without the style",
             {"style": NO_STYLE},
         )
-    return Advice("No face was found in the picture.", "Try another seed", {"seed": None})
+    return Advice("The person's face was not found in the picture.", "Try another seed", {"seed": None})
 
 
 def _turned_away(settings: dict[str, Any]) -> bool:

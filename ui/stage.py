@@ -79,7 +79,7 @@ def done(session: Session) -> str:
         body = _wipe(result, result.reference, "photo", "The photo", "result")
     else:
         body = (
-            f'<a class="picture" href="{address}" target="_blank" rel="noopener" style="aspect-ratio:{width}/{height}" '
+            f'<a class="picture" href="{address}" target="_blank" rel="noopener" style="--ratio:{width / height:.4f}" '
             f'title="Open in full size"><img src="{address}" alt="{name}"></a>'
         )
     return f'<div class="stage done">{body}</div>'
@@ -89,7 +89,7 @@ def _wipe(result: Result, other: str, tag: str, name: str, here: str) -> str:
     """The result under another picture, with an edge that can be moved."""
     width, height = result.size
     return (
-        f'<div class="compare" style="aspect-ratio:{width}/{height}">'
+        f'<div class="compare" style="--ratio:{width / height:.4f}">'
         f'<img src="{file_address(result.path)}" alt="Result, seed {result.seed}">'
         f'<img class="before" src="{other}" alt="{name}">'
         f'<i class="edge"></i><span class="tag left">{tag}</span><span class="tag right">{here}</span>'

@@ -46,7 +46,15 @@ POSE_NOTES = {
 
 SPEED_LABELS: tuple[tuple[str, str], ...] = (("Quality", "quality"), ("Fast", "fast"), ("Turbo", "turbo"))
 REFINE_LABELS: tuple[tuple[str, str], ...] = (("Never", "never"), ("When needed", "auto"), ("Always", "always"))
-GUIDANCE_NOTE = "In which part of the steps; outside of it a step costs half as much."
+WAY_LABELS = {
+    "few-steps": "A good solver, no LoRA",
+    "lcm": "LCM",
+    "lightning": "SDXL-Lightning",
+    "hyper-sd": "Hyper-SD",
+    "tcd": "TCD",
+}
+BEST_NOTE = "So many are made and the most alike are kept. Off unless it is above the number of pictures."
+GUIDANCE_NOTE = "Outside of this part of the steps nothing is guided, and a step costs half as much."
 WINDOW_NOTE = (
     "In which part of the steps the face acts: its shape by IdentityNet (control_guidance_start and _end), its detail "
     "by the adapter. The three presets under 4 Likeness set all of these."
@@ -66,8 +74,8 @@ GROUND_NOTES = {
 GROUND_MISSING = "The picture to work on is missing."
 GROUND_MISSING_CURE = "Add it under Work on a picture, or choose “Nothing” there."
 FOLLOW_NOTE = (
-    "The new picture follows the edges, the depth or the body's pose of another one: of its own, or else of the "
-    "pose picture. The nets are loaded when they are first used."
+    "The new picture follows what you choose here of another one: of a picture of its own, or else of the pose "
+    "picture. The nets are loaded when they are first used."
 )
 LORA_NOTE = (
     "A LoRA teaches the weights a style or a thing. Uploaded files are deleted when you remove them or leave. "

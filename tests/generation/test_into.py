@@ -94,6 +94,25 @@ def test_a_white_mask_is_no_mask(engine, photo, scene):
     assert np.array_equal(white, free)
 
 
+def test_a_neighbour_is_not_measured_in_the_place_of_a_face_that_is_not_found(engine, photo, scene, monkeypatch):
+    find = engine.analyzer.find
+    (face,) = find(scene)
+    neighbour = replace(face, keypoints=face.keypoints - np.float32((60, 0)), box=face.box - np.float32((60, 0, 60, 0)))
+
+    def found(image):
+        if image.size != scene.size:
+            return find(image)
+        return [face, neighbour] if np.array_equal(np.asarray(image), np.asarray(scene)) else [neighbour]
+
+    monkeypatch.setattr(engine.analyzer, "find", found)
+    made = run(engine, photo, into=scene).images[0]
+    assert (made.identity, made.keypoint_error) == (None, None)
+    again = run(engine, photo, into=scene, refine="always").images[0]
+    left, upper, right, lower = neighbour.box.astype(int)
+    patch = [np.asarray(picture)[upper:lower, left : right - 10] for picture in (again.image, scene)]
+    assert np.array_equal(*patch), "nor made again in its place"
+
+
 def test_the_neighbours_in_a_photo_stay_as_they_are(engine, photo, scene, monkeypatch):
     find = engine.analyzer.find
 

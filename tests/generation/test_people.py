@@ -124,6 +124,10 @@ def test_a_swap_is_seen_and_a_match_is_none():
     scores, swapped = scores_of(image, embeddings, places, Finds(faces[1:]))
     assert [score.identity for score in scores] == [None, 1]
     assert not swapped
+    left = np.zeros((96, 160), np.float32)
+    left[:, :80] = 0.1
+    scores, _ = scores_of(image, embeddings, places, Finds(faces), left)
+    assert [score.identity for score in scores] == [1, None], "who stands where nothing was made was not asked for"
 
 
 def test_places_are_taken_from_a_pose_picture_from_left_to_right(engine, couple, monkeypatch):

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from generation.checkpoints import BASES
@@ -84,11 +85,13 @@ def test_two_people_side_by_side_and_exchanged(page) -> None:
     page.locator("#order button[aria-label='Move person 1 to the right']").click()
     page.wait_for_function("document.querySelector('#order li span').innerText === 'Person 2'")
     set_steps(page, 4)
-    page.locator("#size input").click()
-    page.get_by_role("option", name="Landscape").click()
+    assert page.locator("#size input").input_value().startswith("Wide")
     make(page)
     wait_done(page)
-    settings, _ = saved(page)
+    settings, picture = saved(page)
+    shown, stage = (page.locator(f".stage.done{inside}").bounding_box() for inside in (" .picture img", ""))
+    assert shown["width"] / shown["height"] == pytest.approx(picture.width / picture.height, rel=0.01)
+    assert shown["x"] >= stage["x"] and shown["x"] + shown["width"] <= stage["x"] + stage["width"], "none of it is cut"
     assert (settings["people"], settings["assignment"]) == (2, [1, 0])
     words = facts(page)
     assert re.search(r"person 2 .*person 1 ", words), "scores from left to right"
