@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Security
+from fastapi.security import HTTPBearer
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
@@ -22,6 +23,9 @@ Every request for pictures is a job. `POST /api/v1/generate` answers at once wit
 `POST /api/v1/generate-identity-body` waits for it. Failures always have one form: `{"success": false, "error": {"code",
 "message", "field", "cure"}}`. Photos are deleted as soon as their job is over, results after a while.
 """
+KEY = HTTPBearer(auto_error=False, scheme_name="key", description="Where the service asks for keys.")
+"""For the description alone: the gate has looked at the key before."""
+
 LONGEST_WAIT = 120
 
 PATHS = ("/api/v1/", "/healthz", "/readyz", "/metrics")
@@ -48,8 +52,9 @@ def create_api(service: Service) -> FastAPI:
         openapi_url="/api/v1/openapi.json",
     )
     app.state.service = service
-    for part in (making_routes, job_routes, asking_routes, docs_page):
-        app.include_router(part.router)
+    for part in (making_routes, job_routes, asking_routes):
+        app.include_router(part.router, dependencies=[Security(KEY)])
+    app.include_router(docs_page.router)
     failures.install(app, lambda: retry_after(service))
     app.add_middleware(Gate, settings=service.settings)
     if service.settings.origins:

@@ -21,6 +21,8 @@ def test_the_page_shows_every_operation_without_the_internet(serve) -> None:
         page.goto(f"{served.address}/api/v1/docs")
         page.wait_for_selector(".opblock")
         assert page.locator(".opblock").count() == operations >= 10
+        # a key can be given for what is tried out
+        page.wait_for_selector("button.authorize")
         page.locator(".opblock", has_text="/api/v1/generate-identity-body").locator("button").first.click()
         page.wait_for_selector(".opblock-body >> text=height_cm")
         # the style sheet is there: a block of a POST is green
