@@ -1,4 +1,4 @@
-"""A process with the service on a Ray cluster of its own: `python -m tests.serving.cluster PORT`."""
+"""A process with the service on a Ray cluster of its own: `python -m tests.serving.cluster PORT DOORS ENGINES`."""
 
 import sys
 
@@ -20,8 +20,20 @@ def main() -> None:
         log_to_driver=False,
         _node_ip_address="127.0.0.1",
     )
-    serve.start(http_options={"host": "127.0.0.1", "port": int(sys.argv[1])})
-    serve.run(app(Wish(profile="miniature", gpus=0, cpus=0.5, door_cpus=0.1, lease=LEASE, grace=5)))
+    port, doors, engines = map(int, sys.argv[1:])
+    serve.start(http_options={"host": "127.0.0.1", "port": port})
+    wish = Wish(
+        profile="miniature",
+        min_replicas=engines,
+        max_replicas=engines,
+        doors=doors,
+        gpus=0,
+        cpus=0.5,
+        door_cpus=0.1,
+        lease=LEASE,
+        grace=5,
+    )
+    serve.run(app(wish))
     print("deployed", flush=True)
     sys.stdin.read()
     serve.shutdown()

@@ -1,4 +1,4 @@
-"""The service on Ray, as small as it can be: a cluster in a process of its own, a door and an engine."""
+"""The service on Ray, as small as it can be: a cluster in a process of its own, a door or two, an engine or two."""
 
 import os
 import signal
@@ -6,10 +6,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
+import psutil
 import pytest
 
 from tests.proof.conftest import ROOT, free_port
@@ -19,6 +21,9 @@ PATIENCE = 600
 
 @dataclass(frozen=True)
 class Deployed:
+    """jobs: address of the job store; cluster: number of the process group to which everything of Ray's belongs."""
+
+    address: str
     client: httpx2.Client
     jobs: str
     cluster: int
@@ -29,16 +34,24 @@ class Deployed:
             assert time.monotonic() < end
             time.sleep(0.3)
 
+    def processes(self, name: str) -> list[psutil.Process]:
+        """Of this cluster's replicas, those of a deployment: "Door" or "Engine"."""
+        found = []
+        for one in psutil.process_iter(["cmdline"]):
+            title = (one.info["cmdline"] or [""])[0]
+            if title.startswith("ray::") and name in title and self.cluster in [up.pid for up in one.parents()]:
+                found.append(one)
+        return found
 
-@pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    """jobs: address of the job store; cluster: number of the process group to which everything of Ray's belongs."""
-    folder, port = tmp_path_factory.mktemp("ray"), free_port()
-    jobs = f"sqlite:///{folder / 'jobs.db'}"
+
+@contextmanager
+def deploying(folder: Path, jobs: str, *, doors: int, engines: int, queue_limit: int = 8) -> Iterator[Deployed]:
+    """A cluster with the service, ready. jobs: address of the job store."""
+    port = free_port()
     environ = os.environ | {
         "INSTANTID_JOBS": jobs,
         "INSTANTID_MODELS_DIR": str(folder / "models"),
-        "INSTANTID_QUEUE_LIMIT": "8",
+        "INSTANTID_QUEUE_LIMIT": str(queue_limit),
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": str(ROOT),
@@ -51,15 +64,16 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     log = Path(folder / "log.txt")
     with log.open("w") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.serving.cluster", str(port)],
+            [sys.executable, "-m", "tests.serving.cluster", str(port), str(doors), str(engines)],
             cwd=ROOT, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
             start_new_session=True,
         )  # fmt: skip
     try:
         assert process.stdout
         assert process.stdout.readline().strip() == "deployed", log.read_text()
-        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, trust_env=False) as client:
-            served = Deployed(client, jobs, process.pid)
+        address = f"http://127.0.0.1:{port}"
+        with httpx2.Client(base_url=address, timeout=PATIENCE, trust_env=False) as client:
+            served = Deployed(address, client, jobs, process.pid)
             served.until_ready()
             yield served
         process.communicate(timeout=60)
@@ -67,3 +81,11 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    """One door and one engine over SQLite."""
+    folder = tmp_path_factory.mktemp("ray")
+    with deploying(folder, f"sqlite:///{folder / 'jobs.db'}", doors=1, engines=1) as served:
+        yield served

@@ -4,7 +4,6 @@ import os
 import signal
 import time
 
-import psutil
 import pytest
 import yaml
 
@@ -13,16 +12,6 @@ from serving.scaling import OPEN_JOBS, ByOpenJobs, replicas_for
 from serving.wish import Wish
 from tests.proof.conftest import QUICK, ROOT, SLOW, state, submit, until_over
 from tests.serving.conftest import Deployed
-
-
-def engines(deployed: Deployed) -> list[psutil.Process]:
-    """The processes of this cluster's engines."""
-    found = []
-    for one in psutil.process_iter(["cmdline"]):
-        title = (one.info["cmdline"] or [""])[0]
-        if title.startswith("ray::") and "Engine" in title and deployed.cluster in [up.pid for up in one.parents()]:
-            found.append(one)
-    return found
 
 
 def test_a_job_on_ray_is_watched_to_its_end(deployed: Deployed) -> None:
@@ -54,14 +43,14 @@ def test_a_killed_engine_is_replaced_and_only_its_job_is_lost(deployed: Deployed
     while state(deployed.client, running)["state"] == "queued":
         time.sleep(0.1)
     waiting = [submit(deployed.client, QUICK | {"seed": str(seed)}).json()["id"] for seed in range(5)]
-    (engine,) = engines(deployed)
+    (engine,) = deployed.processes("Engine")
     os.kill(engine.pid, signal.SIGKILL)
     lost = until_over(deployed.client, running)
     assert (lost["state"], lost["error"]["code"]) == ("failed", "interrupted")
     done = [until_over(deployed.client, one) for one in waiting]
     assert [one["state"] for one in done] == ["done"] * 5
     assert [one["started"] for one in done] == sorted(one["started"] for one in done)
-    assert engine.pid not in [one.pid for one in engines(deployed)]
+    assert engine.pid not in [one.pid for one in deployed.processes("Engine")]
     deployed.until_ready()
     store = JobStore(deployed.jobs)
     assert store.counts()["failed"] == 1
