@@ -58,6 +58,12 @@ def evaluate(
         raise RequestError("The seed is out of range.", field="seed", cure="Give a number from 0 to 99999.")
     for option, file in (("json", out), ("report", report), ("card", card)):
         _check_place(option, file)
+    if card is not None and people is not None:
+        raise RequestError(
+            "The card of a bundle tells of people whom everybody can draw again.",
+            field="card",
+            cure="Leave --card or --people out.",
+        )
     if pictures is not None and pictures.exists() and not pictures.is_dir():
         raise RequestError(f"{pictures} is no folder.", field="pictures", cure="Name a folder.")
     settings = Settings.from_environment(profile=profile, device=device, models_dir=models_dir)
@@ -88,7 +94,9 @@ def evaluate(
         world = gather(engine, SUITES[suite], seed, eyes, people=people, bundle=bundle, reader=reader)
         for name, why in world.unread.items():
             print(f"note: {name} was left out: {why}", file=sys.stderr)
-        weights = fingerprint(chosen, store)
+        weights = fingerprint(engine.profile, store)
+        if settings.backend != "torch":
+            weights["backend"] = settings.backend
         found = run(engine, world, SUITES[suite], seed, eyes, weights=weights, shelf=shelf, tell=tell)
     for text in (tables.identity(found.figures), tables.pose(found.figures), tables.prompt(found.figures)):
         print(text, end="\n\n")

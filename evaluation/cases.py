@@ -42,13 +42,15 @@ class Wish:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a sweep changes; None is the profile's default. `references` is how many of the photos are given."""
+    """What a sweep changes; None is the profile's default. `references` is how many of the photos are given, `mode` a
+    speed mode by its name in `generation.modes`."""
 
     adapter_scale: float | None = None
     identity_net_scale: float | None = None
     guidance: float | None = None
     steps: int | None = None
     references: int = 1
+    mode: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class World(Protocol):
         gallery: photos of further people, among whom the right one has to be recognised.
         placing: fields of a GenerationRequest that say where in the picture the face is asked for.
         unread: file -> why, of photos that could not be opened and were left out.
+        drawn: whether the people are drawings.
     """
 
     @property
@@ -99,9 +102,15 @@ class World(Protocol):
     def reader(self) -> Reader | None: ...
     @property
     def unread(self) -> Mapping[str, str]: ...
+    @property
+    def drawn(self) -> bool: ...
 
     def true_picture(self, take: Take) -> Image.Image | None:
         """A true picture of the person as it was asked for, where the world can give one."""
+        ...
+
+    def marked(self) -> Sequence[tuple[Image.Image, np.ndarray]]:
+        """Pictures whose keypoints (5, 2) are known truly; none where nobody knows them."""
         ...
 
     def through_autoencoder(self, pictures: Sequence[Image.Image]) -> list[Image.Image]:

@@ -25,7 +25,8 @@ TRUE_FACE_SIZE, TRUE_CENTRE = 0.66, (0.5, 0.48)
 
 @dataclass(frozen=True, eq=False)
 class DrawnWorld:
-    """See `evaluation.cases.World`. people: their seeds; shots: what each wish asks for, fields of a Shot."""
+    """See `evaluation.cases.World`. people: everybody's seeds, the subjects' first; shots: what each wish asks for,
+    fields of a Shot."""
 
     subjects: tuple[Subject, ...]
     gallery: tuple[Image.Image, ...]
@@ -36,6 +37,7 @@ class DrawnWorld:
     size: int
     bundle: Path
     placing = PLACING
+    drawn = True
 
     @property
     def unread(self) -> Mapping[str, str]:
@@ -53,6 +55,11 @@ class DrawnWorld:
         where: dict[str, Any] = {"face_size": TRUE_FACE_SIZE, "centre": TRUE_CENTRE}
         shot = Shot(**self.shots[take.wish], **pose, **where, texture=take.seed)
         return Image.fromarray(render(Person.from_seed(self.people[take.subject]), shot, self.size).image)
+
+    def marked(self) -> list[tuple[Image.Image, np.ndarray]]:
+        """Everybody's first photo, whether or not a face is found in it."""
+        drawings = (_drawing(person, 0, self.size)[0] for person in self.people)
+        return [(Image.fromarray(drawing.image), drawing.keypoints) for drawing in drawings]
 
     def through_autoencoder(self, pictures: Sequence[Image.Image]) -> list[Image.Image]:
         """The pictures encoded and decoded again by the bundle's autoencoder."""
@@ -105,7 +112,7 @@ def draw_world(
         gallery=tuple(_photos(person, 1, size, accept)[0][0] for person in seeds[people:]),
         wishes=tuple(_said(fields) for fields in shots),
         reader=AttributeReader(bundle / FILE),
-        people=tuple(seeds[:people]),
+        people=tuple(seeds),
         shots=tuple(shots),
         size=size,
         bundle=bundle,
@@ -114,21 +121,27 @@ def draw_world(
 
 def _photos(person: int, count: int, size: int, accept: Callable[[Image.Image], bool]) -> list[tuple[Image.Image, str]]:
     """Photos of a person, and the expression in each."""
-    from training.miniature.draw import render
-    from training.miniature.person import Person
-    from training.miniature.shot import Shot
-
     photos: list[tuple[Image.Image, str]] = []
     for number in range(4 * count + 8):
-        shot = Shot.sample(np.random.default_rng([person, number, 43]), **REFERENCE)
-        picture = Image.fromarray(render(Person.from_seed(person), shot, size).image)
+        drawing, expression = _drawing(person, number, size)
+        picture = Image.fromarray(drawing.image)
         if accept(picture):
-            photos.append((picture, shot.expression))
+            photos.append((picture, expression))
         if len(photos) == count:
             return photos
     raise WeightsCorrupt(
         "The detector finds no face in drawings.", field="face_pack", cure="Run: python cli.py doctor --deep"
     )
+
+
+def _drawing(person: int, number: int, size: int) -> tuple[Any, str]:
+    """A photo of a person, as rendered, and the expression in it."""
+    from training.miniature.draw import render
+    from training.miniature.person import Person
+    from training.miniature.shot import Shot
+
+    shot = Shot.sample(np.random.default_rng([person, number, 43]), **REFERENCE)
+    return render(Person.from_seed(person), shot, size), shot.expression
 
 
 def _subject(number: int, person: int, size: int, accept: Callable[[Image.Image], bool]) -> Subject:

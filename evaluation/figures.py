@@ -9,11 +9,13 @@ import numpy as np
 from PIL import Image
 
 from evaluation.cases import Reader, Wish, World
-from evaluation.measure import JUDGES, Look, Sample
+from evaluation.measure import JUDGES, Eyes, Look, Sample
+from face.keypoints import keypoint_error
 from face.views import VIEWS, head_angles
 
 Figures = dict[str, Any]
 PROMPTED = ("style", "place", "clothes")
+NEAR = 0.05
 
 
 class Gallery:
@@ -111,6 +113,16 @@ def _posed(samples: Sequence[Sample]) -> Figures:
     }
 
 
+def detector(marked: Sequence[tuple[Image.Image, np.ndarray]], eyes: Eyes) -> Figures | None:
+    """How near the detector's points are to the true ones, in inter-ocular distances: share of pictures within `NEAR`
+    on average over the five points, and the mean of those found; None where no true points are known."""
+    looks = [(eyes.look(image, true), true) for image, true in marked]
+    errors = [keypoint_error(look.keypoints, true) for look, true in looks if look is not None]
+    if not looks:
+        return None
+    return {"near": sum(error <= NEAR for error in errors) / len(looks), "error": mean(errors), "pictures": len(looks)}
+
+
 def copying(samples: Sequence[Sample], gallery: Gallery, world: World) -> Figures:
     """How much of the reference photo's pose and expression comes along when another is asked for.
 
@@ -176,6 +188,11 @@ def share_right(reader: Reader, shown: Sequence[tuple[Image.Image, Wish]]) -> Fi
 def mean(values: Sequence[Any]) -> float | None:
     """None of nothing."""
     return float(np.mean(values)) if len(values) else None
+
+
+def median(values: Sequence[float]) -> float | None:
+    """None of nothing."""
+    return float(np.median(values)) if len(values) else None
 
 
 def _spread(values: Sequence[float]) -> Figures:

@@ -94,6 +94,7 @@ def request_of(world: World, take: Take) -> GenerationRequest:
         identity_net_scale=setting.identity_net_scale,
         guidance=setting.guidance,
         steps=setting.steps,
+        mode=setting.mode,
         **world.placing,  # type: ignore[arg-type]
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -62,10 +63,15 @@ class PhotoWorld:
     reader: Reader | None
     placing: Mapping[str, object]
     unread: Mapping[str, str] = field(default_factory=dict)
+    drawn = False
 
     def true_picture(self, take: Take) -> Image.Image | None:
         """None: nobody took a photograph of the person as the wish asks."""
         return None
+
+    def marked(self) -> list[tuple[Image.Image, np.ndarray]]:
+        """None: nobody marked the photographs."""
+        return []
 
     def through_autoencoder(self, pictures: Sequence[Image.Image]) -> list[Image.Image]:
         """None: an autoencoder for photographs costs likeness next to nothing."""
@@ -73,13 +79,21 @@ class PhotoWorld:
 
 
 def photo_world(
-    folder: Path, people: int, wishes: int, seed: int, *, reader: Reader | None, accept: Callable[[Image.Image], bool]
+    folder: Path,
+    people: int,
+    wishes: int,
+    seed: int,
+    *,
+    gallery: int = 100,
+    reader: Reader | None,
+    accept: Callable[[Image.Image], bool],
 ) -> PhotoWorld:
     """The people of a folder, in an order that the seed gives; those beyond `people` only stand among the others.
 
     Args:
         folder: one folder a person with at least one photo each. Of several photos the last half, and what is beyond
             the fourth, is never given to the engine.
+        gallery: people to be told apart, the subjects among them; further folders are not opened.
         reader: tells what pictures show; None leaves the prompt figures out.
         accept: whether a photo has a face; the others are left out, files that cannot be read among them, and so is a
             person without any.
@@ -92,11 +106,14 @@ def photo_world(
     subjects: list[Subject] = []
     unread: dict[str, str] = {}
     for index in random.permutation(len(names)):
+        if len(subjects) >= max(people, gallery):
+            break
         opened = (_opened(one, unread) for one in photos[names[index]][: 2 * PHOTOS])
-        if pictures := [picture for picture in opened if picture is not None and accept(picture)]:
+        faces = (picture for picture in opened if picture is not None and accept(picture))
+        if pictures := list(faces if len(subjects) < people else islice(faces, 1)):
             given = min(PHOTOS, -(-len(pictures) // 2))
             name = f"person {len(subjects) + 1}"
-            subjects.append(Subject(name, tuple(pictures[:given]), tuple(pictures[given:])))
+            subjects.append(Subject(name, tuple(pictures[:given]), tuple(pictures[given : given + 1])))
     if len(subjects) < 2:
         raise RequestError(
             f"{folder} has photos with a face of {len(subjects)} people; likeness needs others to be told from.",

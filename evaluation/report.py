@@ -20,6 +20,7 @@ SWEEPS = {
     "guidance": ("Guidance", "guidance"),
     "steps": ("Steps", "steps"),
     "references": ("Number of reference photos", "photos"),
+    "few_steps": ("Few steps", "steps"),
 }
 
 
@@ -85,8 +86,8 @@ def _introduction(figures: Mapping[str, Any], command: str) -> str:
         f"{figures['title']}, {figures['suite']} suite, seed {figures['seed']}: {figures['pictures']} pictures of "
         f"{figures['people']} {people}. Defaults: {defaults['steps']} steps of {defaults['scheduler']}, guidance "
         f"{defaults['guidance']:g}, adapter {defaults['adapter_scale']:g}, IdentityNet "
-        f"{defaults['identity_net_scale']:g}; {_number(figures['seconds_per_picture'], 1)} s a picture on the machine "
-        f"that ran it. Weights: {weights}. Written by\n\n```bash\n{command}\n```\n\n"
+        f"{defaults['identity_net_scale']:g}; {_number(figures['seconds_per_picture'], 1)} s a picture (the "
+        f"middle one) on the machine that ran it. Weights: {weights}. Written by\n\n```bash\n{command}\n```\n\n"
         "All figures are of one run with one seed; with few pictures to a cell, the second digit is chance."
     )
 
@@ -97,8 +98,9 @@ def _likeness_words(figures: Mapping[str, Any]) -> str:
     return (
         "Cosine of the face in a picture to the person's reference photo, by the neutral recogniser: mean and "
         f"quartiles. {judges} Rank-1 is the share of pictures whose nearest photo, among {identity['among']} people, "
-        "is the right one; a picture without a face counts as wrong. The last column is the mean by the recogniser "
-        f"that conditions. {_shares_of_true(identity)}"
+        "is the right one; a picture without a face counts as wrong there, and in no mean: neither of likeness nor of "
+        "keypoints or yaw. A face is found when the detector finds one, wherever. The last column is the mean by the "
+        f"recogniser that conditions. {_shares_of_true(identity)}"
     )
 
 

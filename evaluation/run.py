@@ -57,7 +57,7 @@ def evaluate(
         weights: fingerprints of what makes the pictures.
         shelf: keeps the pictures, so that a stopped run goes on.
     """
-    planned = plan(suite, engine.profile, seed, len(world.subjects))
+    planned = plan(suite, engine.profile, seed, [len(subject.photos) for subject in world.subjects])
     takes = planned.takes()
     made = make(engine, world, takes, weights, shelf, tell)
     samples: dict[Take, Sample] = {}
@@ -71,7 +71,7 @@ def evaluate(
     found: Figures = {
         "profile": engine.profile.name,
         "title": engine.profile.title,
-        "drawn": engine.profile.drawn,
+        "drawn": world.drawn,
         "suite": suite.name,
         "seed": seed,
         "weights": dict(weights),
@@ -86,7 +86,8 @@ def evaluate(
         "pose": figures.pose(of_views),
         "copying": figures.copying(main, gallery, world),
         "prompt": figures.prompt(main, world.reader),
-        "seconds_per_picture": figures.mean([sample.seconds for sample in main]),
+        "detector": figures.detector(world.marked(), eyes),
+        "seconds_per_picture": figures.median([sample.seconds for sample in main]),
         "sweeps": {
             name: [_point(point, samples, gallery, world) for point in points]
             for name, points in planned.sweeps.items()
@@ -110,7 +111,9 @@ def gather(
         return eyes.look(photo) is not None
 
     if people is not None:
-        return photo_world(people, suite.people, suite.pictures, seed, reader=reader, accept=accept)
+        return photo_world(
+            people, suite.people, suite.pictures, seed, gallery=suite.gallery, reader=reader, accept=accept
+        )
     assert bundle is not None
     return draw_world(
         suite.people, suite.gallery, suite.pictures, seed, size=engine.profile.size[0], bundle=bundle, accept=accept
@@ -180,7 +183,7 @@ def _point(point: Point, samples: Mapping[Take, Sample], gallery: Gallery, world
         "keypoint_error": posed["keypoint_error"],
         "yaw_error": posed["yaw_error"],
         **{name: told[name] for name in figures.PROMPTED},
-        "seconds": figures.mean([sample.seconds for sample in here]),
+        "seconds": figures.median([sample.seconds for sample in here]),
     }
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from PIL import Image, ImageDraw, ImageFont
 
+from evaluation.cases import Take
 from evaluation.run import Evaluation
 from evaluation.suite import Point
 from face.views import VIEWS
@@ -54,13 +56,19 @@ def strengths(evaluation: Evaluation) -> Image.Image | None:
 def sweep(evaluation: Evaluation, name: str, pictures: int = 3) -> Image.Image | None:
     """A row each of the first pictures of a sweep, a column a setting; None without that sweep."""
     points = evaluation.plan.sweeps.get(name)
-    if points is None:
+    if not points:
         return None
     rows = {}
     for number in _photos_first(evaluation, points[0])[:pictures]:
         subject = evaluation.world.subjects[points[0].takes[number].subject]
-        rows[subject.name] = [evaluation.samples[point.takes[number]].image for point in points]
+        same = [_same(point, points[0].takes[number]) for point in points]
+        rows[subject.name] = [None if take is None else evaluation.samples[take].image for take in same]
     return sheet(rows, [point.label for point in points])
+
+
+def _same(point: Point, take: Take) -> Take | None:
+    """The picture of a point that differs from this one in its setting alone; None where the person's photos end."""
+    return next((one for one in point.takes if replace(one, setting=take.setting) == take), None)
 
 
 def _photos_first(evaluation: Evaluation, point: Point) -> list[int]:

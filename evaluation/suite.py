@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from evaluation.cases import Setting, Take
 from face.views import VIEWS
+from generation.modes import MODES, TURBO
 
 if TYPE_CHECKING:
     from weights.registry import Profile
@@ -24,8 +25,10 @@ class Suite:
         pictures: of the main part, views in turn.
         views: subjects of whom every view is made of one wish.
         parts: pictures for each of both nets, one alone, neither.
-        sweep: pictures for each point of a sweep, and twice as many for the references; 0 leaves the sweeps out.
+        sweep: pictures for each point of a sweep, and twice as many for references and few steps; 0 leaves the sweeps
+            out.
         strengths, guidances, steps, references: the points; the profile's own guidance and steps are added.
+        few_steps: of the fastest mode, where its LoRA comes with the weights.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Suite:
     guidances: tuple[float, ...] = (1.0, 1.5, 2.5, 3.5, 5.0, 7.5)
     steps: tuple[int, ...] = (5, 10, 15, 25, 40)
     references: tuple[int, ...] = (1, 2, 4)
+    few_steps: tuple[int, ...] = (4, 6, 8)
 
 
 SUITES = {
@@ -76,13 +80,14 @@ class Plan:
         return list(dict.fromkeys((*self.main, *self.views, *swept)))
 
 
-def plan(suite: Suite, profile: Profile, seed: int, people: int) -> Plan:
+def plan(suite: Suite, profile: Profile, seed: int, photos: Sequence[int]) -> Plan:
     """The pictures of a suite.
 
     Args:
         seed: 0 or more; pictures of different seeds have no noise in common.
-        people: subjects that there truly are.
+        photos: of each subject, how many can be given.
     """
+    people = len(photos)
     names = list(VIEWS)
 
     def take(number: int) -> Take:
@@ -96,8 +101,13 @@ def plan(suite: Suite, profile: Profile, seed: int, people: int) -> Plan:
         for subject in range(min(suite.views, people))
         for view in names
     )
-    sweeps = dict(_sweeps(profile, main, suite))
-    return Plan(main, views, {name: tuple(points) for name, points in sweeps.items()})
+    sweeps = {name: [_possible(point, photos) for point in points] for name, points in _sweeps(profile, main, suite)}
+    return Plan(main, views, {name: tuple(point for point in points if point.takes) for name, points in sweeps.items()})
+
+
+def _possible(point: Point, photos: Sequence[int]) -> Point:
+    """Without the pictures of people who have fewer photos than it takes."""
+    return replace(point, takes=tuple(take for take in point.takes if take.setting.references <= photos[take.subject]))
 
 
 def _sweeps(profile: Profile, main: tuple[Take, ...], suite: Suite) -> Iterator[tuple[str, list[Point]]]:
@@ -128,6 +138,9 @@ def _sweeps(profile: Profile, main: tuple[Take, ...], suite: Suite) -> Iterator[
     steps = sorted({*suite.steps, profile.steps})
     yield "steps", [_point(f"{value}", few, Setting(steps=_given(value, profile.steps))) for value in steps]
     yield "references", [_point(f"{value}", many, Setting(references=value)) for value in suite.references]
+    if MODES[profile.turbo].distilled and profile.shipped:
+        points = [_point(f"{value}, {TURBO}", many, Setting(steps=value, mode=TURBO)) for value in suite.few_steps]
+        yield "few_steps", [*points, _point(f"{profile.steps}", many, Setting())]
 
 
 def _given(value: Any, default: Any) -> Any:

@@ -120,7 +120,6 @@ def sweep(name: str, points: Sequence[Figures]) -> str:
         "keypoint error",
         "yaw error",
         *PROMPTED,
-        "s",
     ]
-    keys = ["neutral_mean", "held_out_mean", "rank1", "found", "keypoint_error", "yaw_error", *PROMPTED, "seconds"]
+    keys = ["neutral_mean", "held_out_mean", "rank1", "found", "keypoint_error", "yaw_error", *PROMPTED]
     return table(heads, [(point["label"], *(point[key] for key in keys)) for point in points])

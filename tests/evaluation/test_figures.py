@@ -10,6 +10,7 @@ from evaluation import figures
 from evaluation.cases import Subject, Take, Wish
 from evaluation.figures import Gallery
 from evaluation.measure import Look, Sample
+from evaluation.suite import SUITES, plan
 from evaluation.targets import held_against
 from face.views import VIEWS, view_keypoints
 
@@ -106,7 +107,14 @@ def measured(**changes):
         },
         "pose": {"keypoint_error": 0.1, "yaw_error": 4.0},
         "prompt": {"style": 0.9, "place": 0.9, "clothes": 0.5},
+        "seconds_per_picture": 3.0,
+        "detector": {"near": 0.995},
         "sweeps": {
+            "few_steps": [
+                {"setting": {"mode": "turbo", "steps": 4}, "neutral_mean": 0.55},
+                {"setting": {"mode": "turbo", "steps": 6}, "neutral_mean": 0.56},
+                {"setting": {"mode": None, "steps": None}, "neutral_mean": 0.6},
+            ],
             "strengths": strengths,
             "parts": [{"label": "neither", "neutral_mean": 0.02}],
             "references": [{"label": "1", "held_out_mean": 0.5}, {"label": "4", "held_out_mean": 0.4}],
@@ -119,8 +127,42 @@ def test_targets_are_met_and_missed():
     met = {target.what: target.met for target in held_against(measured())}
     assert met.pop("clothes as asked") is False
     assert met.pop("four reference photos beat one") is False
-    assert len(met) == 11
+    assert len(met) == 15
     assert all(met.values()), "beyond a strength of 1 the likeness may fall"
+
+
+@pytest.mark.parametrize("kept, met", [(0.53, False), (0.55, True)])
+def test_few_steps_keep_nine_tenths_of_the_likeness(kept, met):
+    points = [
+        {"setting": {"mode": "turbo", "steps": 4}, "neutral_mean": kept},
+        {"setting": {"mode": None, "steps": None}, "neutral_mean": 0.6},
+    ]
+    found = {target.what: target.met for target in held_against(measured(sweeps={"few_steps": points}))}
+    assert found["likeness kept by 4 steps without guidance"] is met
+
+
+def test_the_detector_is_held_against_true_points():
+    true = view_keypoints("front", SIZE)
+    eye_to_eye = float(np.linalg.norm(true[1] - true[0]))
+
+    class Seen:
+        def __init__(self, shifts):
+            self.shifts = iter(shifts)
+
+        def look(self, image, wanted):
+            shift = next(self.shifts)
+            return None if shift is None else Look(wanted + np.float32([shift * eye_to_eye, 0]), {})
+
+    found = figures.detector([(PICTURE, true)] * 4, Seen([0.0, 0.04, 0.2, None]))
+    assert found == {"near": 0.5, "error": pytest.approx(0.08, abs=1e-3), "pictures": 4}
+    assert figures.detector([], Seen([])) is None
+
+
+def test_nobody_is_asked_for_more_photos_than_there_are(tiny_profile):
+    planned = plan(SUITES["full"], tiny_profile, 0, [1, 4])
+    points = {point.label: point.takes for point in planned.sweeps["references"]}
+    assert {take.subject for take in points["1"]} == {0, 1}
+    assert {take.subject for take in points["4"]} == {1}
 
 
 def test_what_a_suite_does_not_measure_is_said():
