@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from errors import BrokenPicture, RequestError
+from openvino_backend.installed import core
 
 logger = logging.getLogger(__name__)
 
@@ -93,11 +94,9 @@ class Network:
         self.calls, self.seconds = 0, 0.0
 
     def _compile(self, dtype: str | None) -> Any:
-        import openvino
-
         properties = self._device.properties(dtype, self._streams)
         try:
-            compiled = openvino.Core().compile_model(self._file, self._device.name, properties)
+            compiled = core().compile_model(self._file, self._device.name, properties)
         except RuntimeError as error:
             raise RequestError(
                 f"{self.name} does not run on {self._device.name}: {str(error).strip().splitlines()[-1][:200]}",

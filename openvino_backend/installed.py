@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 from errors import InstantIDError, RequestError
 
@@ -32,14 +34,21 @@ def require(package: str = "openvino") -> None:
         )
 
 
+@cache
+def core() -> Any:
+    """OpenVINO's entrance, one for the whole process and never given back: the processor's plugin gives the thread that
+    loads it a stack for signals and frees it when it is unloaded, from whichever thread; the next signal would end the
+    process."""
+    import openvino
+
+    return openvino.Core()
+
+
 def devices() -> tuple[Found, ...]:
     """Every device that OpenVINO finds; none without the package."""
     if not is_installed():
         return ()
-    import openvino
-
-    core = openvino.Core()
-    return tuple(Found(name, str(core.get_property(name, "FULL_DEVICE_NAME"))) for name in core.available_devices)
+    return tuple(Found(name, str(core().get_property(name, "FULL_DEVICE_NAME"))) for name in core().available_devices)
 
 
 def pick_device(wanted: str = "auto") -> str:

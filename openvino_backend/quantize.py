@@ -22,7 +22,7 @@ import numpy as np
 
 from errors import RequestError, WeightsMissing
 from openvino_backend.export import CONFIG, Tell, save
-from openvino_backend.installed import require
+from openvino_backend.installed import core, require
 from openvino_backend.manifest import Manifest, entry_of
 
 QUANTISED = ("int8", "hybrid", "int4")
@@ -171,9 +171,8 @@ def compress_file(
 ) -> None:
     """One network. file: its .xml; stem: of the files to write; recipe: "weights", "int4", "hybrid" or "full"."""
     import nncf
-    import openvino
 
-    model = openvino.Core().read_model(file)
+    model = core().read_model(file)
     spared = condition_convolutions(model)
     left = nncf.IgnoredScope(names=spared)
     mode = nncf.CompressWeightsMode
@@ -225,12 +224,11 @@ def _fitting(source: Path, exported: Manifest, wanted: int | None) -> int:
 
     Raises RequestError naming the widths that it does not divide.
     """
-    import openvino
 
     widths: set[int] = set()
     for name in exported.networks:
         if _recipe(name, "int4", False) == "int4":
-            widths |= matrix_widths(openvino.Core().read_model(source / f"{name}.xml"))
+            widths |= matrix_widths(core().read_model(source / f"{name}.xml"))
     fits = [size for size in GROUPS if not any(width % size for width in widths)]
     if wanted is None:
         return fits[0] if fits else -1

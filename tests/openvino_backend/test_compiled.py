@@ -1,6 +1,8 @@
 """A network whose answer is lost at a shorter precision, and what is asked of a device."""
 
 import logging
+import subprocess
+import sys
 
 import numpy as np
 import openvino
@@ -70,3 +72,26 @@ def test_every_result_tells_of_it(exported):
 def test_no_such_precision():
     with pytest.raises(RequestError, match="no precision 'float8'"):
         Device("CPU", "float8").properties()
+
+
+GIVEN_BACK = """
+import gc, os, signal, sys, threading
+from pathlib import Path
+import numpy as np
+from openvino_backend.compiled import Device, Network
+held = [Network(Path(sys.argv[1]), Device("CPU", "float32"))]
+held[0].run({"x": np.linspace(-1, 1, 16, dtype=np.float32)[None]})
+thread = threading.Thread(target=lambda: (held.clear(), gc.collect()))
+thread.start()
+thread.join()
+signal.signal(signal.SIGTERM, lambda *_: print("told to end"))
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_a_process_outlives_a_signal_after_its_networks_went(tmp_path):
+    network(tmp_path, "noise", 1, EXACT)
+    done = subprocess.run(
+        [sys.executable, "-c", GIVEN_BACK, str(tmp_path / "toy.xml")], capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "told to end"), done.stderr
