@@ -55,6 +55,8 @@ def read_settings(arguments: list[str]) -> Settings:
     parser.add_argument("--precision", help="of OpenVINO's weights: auto, fp16, int8, hybrid, int4 or fp32")
     parser.add_argument("--base", metavar="CHECKPOINT", help="SDXL checkpoint: file.safetensors or owner/repository")
     parser.add_argument("--vae", metavar="DECODER", help="own, or owner/repository")
+    parser.add_argument("--adapter", metavar="FILE", help="face adapter, as training writes it")
+    parser.add_argument("--identity-net", metavar="FOLDER", help="IdentityNet, as training writes it")
     parser.add_argument(
         "--choose-base",
         action="store_true",

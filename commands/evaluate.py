@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,6 +43,12 @@ def evaluate(
     neutral: Annotated[
         Path | None, typer.Option(help="Face pack whose recogniser judges.", show_default="by profile")
     ] = None,
+    adapter: Annotated[
+        Path | None, typer.Option(help="Face adapter: FILE, as training writes it.", show_default="by profile")
+    ] = None,
+    identity_net: Annotated[
+        Path | None, typer.Option(help="IdentityNet: FOLDER, as training writes it.", show_default="by profile")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
     models_dir: Annotated[
         Path | None,
@@ -66,7 +73,9 @@ def evaluate(
         )
     if pictures is not None and pictures.exists() and not pictures.is_dir():
         raise RequestError(f"{pictures} is no folder.", field="pictures", cure="Name a folder.")
-    settings = Settings.from_environment(profile=profile, device=device, models_dir=models_dir)
+    settings = Settings.from_environment(
+        profile=profile, device=device, models_dir=models_dir, adapter=adapter, identity_net=identity_net
+    )
     chosen = pick_profile(settings.profile)
     if not chosen.drawn and people is None:
         raise RequestError(
@@ -100,7 +109,7 @@ def evaluate(
         found = run(engine, world, SUITES[suite], seed, eyes, weights=weights, shelf=shelf, tell=tell)
     for text in (tables.identity(found.figures), tables.pose(found.figures), tables.prompt(found.figures)):
         print(text, end="\n\n")
-    command = _command(chosen.name, suite, seed, people, report, card)
+    command = _command(chosen.name, suite, seed, people, report, card, engine.profile.own)
     if out is not None:
         unfinished = out.with_name(f"{out.name}.tmp")
         unfinished.write_text(json.dumps(found.figures, indent=1) + "\n", encoding="utf-8")
@@ -151,9 +160,18 @@ def _check_place(option: str, file: Path | None) -> None:
             )
 
 
-def _command(profile: str, suite: str, seed: int, people: Path | None, report: Path | None, card: Path | None) -> str:
-    """The command line that makes the same figures again; a folder of people is private."""
+def _command(
+    profile: str,
+    suite: str,
+    seed: int,
+    people: Path | None,
+    report: Path | None,
+    card: Path | None,
+    own: Mapping[str, Path],
+) -> str:
+    """The command line that makes the same figures again; people, and where weights of one's own lie, are private."""
     parts = [f"python cli.py evaluate --profile {profile} --suite {suite} --seed {seed}"]
+    parts += [f"--{name.replace('_', '-')} {path.name}" for name, path in own.items()]
     parts += ["--people FOLDER"] if people is not None else []
     parts += [f"--report {report}"] if report is not None else []
     parts += [f"--card {card}"] if card is not None else []

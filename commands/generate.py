@@ -28,6 +28,7 @@ from commands.generate_output import files_for, likeness_of, report_of, write
 from commands.weights import ModelsDir
 from generation.bases import with_base
 from generation.loading import load_engine, pick_profile
+from generation.own_parts import with_own_parts
 from generation.request import GenerationRequest, GenerationResult
 from generation.settings import Settings
 from outputs.metadata import request_from_settings
@@ -128,6 +129,12 @@ def generate(
         str | None, typer.Option(help="SDXL checkpoint: FILE.safetensors or OWNER/REPO.", show_default="by profile")
     ] = None,
     vae: Annotated[str | None, typer.Option(help="Decoder: own, or OWNER/REPO.", show_default="by profile")] = None,
+    adapter: Annotated[
+        Path | None, typer.Option(help="Face adapter: FILE, as training writes it.", show_default="by profile")
+    ] = None,
+    identity_net: Annotated[
+        Path | None, typer.Option(help="IdentityNet: FOLDER, as training writes it.", show_default="by profile")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps; one of OpenVINO's devices.")] = None,
     backend: Annotated[str | None, typer.Option(help="torch or openvino.", show_default="torch")] = None,
     precision: Annotated[
@@ -150,12 +157,16 @@ def generate(
         models_dir=models_dir,
         base=base,
         vae=vae,
+        adapter=adapter,
+        identity_net=identity_net,
     )
     chosen = pick_profile(settings.profile)
     if settings.base is not None or settings.vae is not None:
         store = Store(settings.models_dir, settings.offline or None)
         chosen = with_base(chosen, settings.base, settings.vae, store)
         settings = replace(settings, base=None, vae=None)
+    chosen = with_own_parts(chosen, settings.adapter, settings.identity_net)
+    settings = replace(settings, adapter=None, identity_net=None)
     styles = STYLES if settings.styles is None else load_styles(settings.styles)
     width, height = size_of(size)
     given = {

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from errors import RequestError, WeightsCorrupt
 from generation.bases import with_base
 from generation.checkpoints import shapes_in
+from generation.own_parts import check_identity_net, own_digest, with_own_parts
 from generation.settings import Settings, on_zero_gpu
 from generation.single_file import open_checkpoint
 from generation.sources import Sources
@@ -48,15 +49,18 @@ def load_engine(
     chosen = profile if isinstance(profile, Profile) else pick_profile(profile)
     store = Store(settings.models_dir, settings.offline or None)
     chosen = with_base(chosen, settings.base, settings.vae, store, downloading)
+    chosen = with_own_parts(chosen, settings.adapter, settings.identity_net)
+    if chosen.own and settings.backend == "openvino":
+        raise RequestError(
+            "OpenVINO runs the profile's own adapter and IdentityNet alone.",
+            field="backend",
+            cure="Leave --backend openvino out, or --adapter and --identity-net.",
+        )
     if downloading is not None:
         for weight in chosen.weights:
             if not store.status(weight).present:
                 store.fetch(weight, downloading)
-    parts = {
-        name: store.path(part)
-        for name in ("base", "identity_net", "adapter", "face_pack", "vae")
-        if (part := getattr(chosen, name)) is not None
-    }
+    parts = {name: store.path(part) for name, part in chosen.parts.items()} | chosen.own
     styles = STYLES if settings.styles is None else load_styles(settings.styles)
     if settings.backend == "openvino":
         return _compiled_engine(chosen, store, settings, styles)
@@ -124,14 +128,16 @@ def has_accelerator() -> bool:
 def fingerprint(profile: Profile, store: Store) -> dict[str, str]:
     """Of each weight of a profile: its name and 12 hexadecimal digits over the hashes of what makes pictures in it.
 
-    A checkpoint of the user's own is known by its size and its table of tensors: hashing all of it takes too long.
+    A base of the user's own is known by its size and its table of tensors: hashing all of it takes too long. Adapter
+    and IdentityNet of their own are known by their content.
     """
     records = lock.read(store.models_dir)
-    parts = (profile.base, profile.identity_net, profile.adapter, profile.face_pack)
+    parts = [part for name, part in profile.parts.items() if name != "vae"]
     found = {
         weight.name: _digest(weight, records, tuple(part.path for part in parts if part.weight == weight))
         for weight in profile.weights
     }
+    found |= {f"{name} of one's own": own_digest(path) for name, path in profile.own.items()}
     if profile.checkpoint is not None:
         table = repr((profile.checkpoint.stat().st_size, sorted(shapes_in(profile.checkpoint, "base").items())))
         found[profile.name] = hashlib.sha256(table.encode()).hexdigest()[:12]
@@ -178,6 +184,8 @@ def _load_pipeline(profile: Profile, parts: dict[str, Path], how: Plan) -> Any:
     from ip_adapter.identity_net import IdentityNet
     from pipeline_instantid import StableDiffusionXLInstantIDPipeline
 
+    if profile.own_identity_net is not None:
+        check_identity_net(parts["identity_net"], parts["base"], parts.get("vae"))
     common: dict[str, Any] = {"dtype": how.dtype, "local_files_only": True, "use_safetensors": True}
     components: dict[str, Any] = {}
     try:

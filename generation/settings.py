@@ -43,6 +43,8 @@ class Settings:
             OpenVINO.
         exports: folder of a profile's exports; None for `openvino/PROFILE` among the downloaded weights.
         base: `.safetensors` file or `owner/repository` of an SDXL checkpoint in the place of the profile's base.
+        adapter: file of a face adapter in the place of the profile's, as training writes it.
+        identity_net: folder of an IdentityNet in the place of the profile's, as training writes it.
         choose_base: whether visitors of the page may load another base, or run it on another backend, for everybody;
             for a machine of one's own.
         vae: "own" for the decoder of that base, `owner/repository` for another; None for the profile's.
@@ -66,6 +68,8 @@ class Settings:
     exports: Path | None = None
     base: str | None = None
     vae: str | None = None
+    adapter: Path | None = None
+    identity_net: Path | None = None
     choose_base: bool = False
     styles: Path | None = None
 
@@ -173,6 +177,8 @@ _READERS = {
     "exports": _path,
     "base": _text,
     "vae": _text,
+    "adapter": _path,
+    "identity_net": _path,
     "choose_base": _switch,
     "styles": _path,
 }

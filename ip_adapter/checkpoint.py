@@ -12,6 +12,7 @@ import os
 import pickle
 import re
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -151,6 +152,19 @@ def check_adapter_state(
         unet, embedding_dim=embedding_dim or file_embedding_dim, width=width, tokens=tokens or file_tokens
     )
     wanted = {f"{group}.{key}": shape for group in GROUPS for key, shape in shapes[group].items()}
+    told = misfits(found, wanted)
+    if width % HEAD:
+        told = "; ".join(filter(None, (told, f"image_proj.proj_in.weight: width {width} is no multiple of {HEAD}")))
+    if told:
+        raise WeightsCorrupt(
+            f"The adapter does not fit this UNet: {told}.",
+            field="ip-adapter",
+            cure="Use an adapter made for this base model, or download it again.",
+        )
+
+
+def misfits(found: Mapping[str, tuple[int, ...]], wanted: Mapping[str, tuple[int, ...]]) -> str:
+    """How many tensors are missing, unexpected or of a wrong shape, with the first of each; empty when all fit."""
     complaints = {
         "missing": [key for key in wanted if key not in found],
         "unexpected": [key for key in found if key not in wanted],
@@ -158,15 +172,7 @@ def check_adapter_state(
             f"{key} {found[key]} for {shape}" for key, shape in wanted.items() if found.get(key, shape) != shape
         ],
     }
-    if width % HEAD:
-        complaints["of a wrong shape"].append(f"image_proj.proj_in.weight: width {width} is no multiple of {HEAD}")
-    told = [f"{len(keys)} {what} ({_some(keys)})" for what, keys in complaints.items() if keys]
-    if told:
-        raise WeightsCorrupt(
-            f"The adapter does not fit this UNet: {'; '.join(told)}.",
-            field="ip-adapter",
-            cure="Use an adapter made for this base model, or download it again.",
-        )
+    return "; ".join(f"{len(keys)} {what} ({_some(keys)})" for what, keys in complaints.items() if keys)
 
 
 def _grouped(flat: dict[str, torch.Tensor]) -> State:

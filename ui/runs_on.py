@@ -27,7 +27,7 @@ def ways_of(profile: Profile, settings: Settings) -> tuple[Load, dict[str, Load]
     """For an EngineRoom: the way that the settings ask for, the others that are installed, and the first one's name.
 
     There are others only where visitors may choose for everybody (`Settings.choose_base`); a Space whose GPU is lent,
-    and a base of one's own, know none.
+    and weights of one's own, know none.
     """
     there = available(profile, settings)
     precision = settings.precision if settings.precision != "auto" else next(iter(there), "auto")
@@ -37,7 +37,8 @@ def ways_of(profile: Profile, settings: Settings) -> tuple[Load, dict[str, Load]
     for one in there:
         wish = replace(settings, backend="openvino", precision=one)
         wishes[compiled(one)] = replace(wish, **ANY) if way == torch else wish
-    if not settings.choose_base or on_zero_gpu() or settings.base is not None or settings.vae is not None:
+    of_one_s_own = (settings.base, settings.vae, settings.adapter, settings.identity_net)
+    if not settings.choose_base or on_zero_gpu() or any(one is not None for one in of_one_s_own):
         wishes = {}
     wishes[way] = replace(settings, precision=precision)
     loads = {name: _loader(profile, wish) for name, wish in wishes.items()}

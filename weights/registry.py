@@ -73,6 +73,7 @@ class Profile:
         det_size: side in pixels of the square that the face detector sees.
         keypoint_base_side: side of the picture at which the official keypoint drawing has its official thickness.
         checkpoint: file with the base's networks, in the original layout; `base` then has configuration and tokenizers.
+        own_adapter, own_identity_net: file and folder of the user's own, in the place of `adapter` and `identity_net`.
         turbo: the fastest mode, by its name in generation/modes.py.
         fast: LoRAs of the modes that need one, as (mode, name of the LoRA).
         neutral: folder of a face pack whose recogniser judges pictures and never conditions them; optional like extras.
@@ -106,6 +107,8 @@ class Profile:
     det_size: int = 640
     keypoint_base_side: int = 1024
     checkpoint: Path | None = None
+    own_adapter: Path | None = None
+    own_identity_net: Path | None = None
     turbo: str = "few-steps"
     fast: tuple[tuple[str, str], ...] = ()
     neutral: Part | None = None
@@ -116,10 +119,22 @@ class Profile:
     extras: tuple[Weight, ...] = ()
 
     @property
+    def own(self) -> dict[str, Path]:
+        """What the user has of their own in the place of `parts`."""
+        own = {"adapter": self.own_adapter, "identity_net": self.own_identity_net}
+        return {name: path for name, path in own.items() if path is not None}
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """What is read of published or shipped weights."""
+        names = ("base", "identity_net", "adapter", "face_pack", "vae")
+        parts = {name: getattr(self, name) for name in names if name not in self.own}
+        return {name: part for name, part in parts.items() if part is not None}
+
+    @property
     def weights(self) -> tuple[Weight, ...]:
         """Every weight that must be there, each once, extras left out."""
-        parts = (self.base, self.identity_net, self.adapter, self.face_pack, self.vae)
-        return tuple(dict.fromkeys(part.weight for part in parts if part is not None))
+        return tuple(dict.fromkeys(part.weight for part in self.parts.values()))
 
     @property
     def shipped(self) -> bool:
