@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from safetensors.torch import load_file
 from generation import annotate, lora
 from generation.controls import load_net
 from generation.lora_choice import Lora
+from training.miniature import __main__ as main
 from training.miniature import bundle, extras, prepared, style_lora
 from training.miniature.base import BLOCKS, BaseStage, time_ids
 from training.miniature.codec import Components, new_autoencoder
@@ -172,6 +172,8 @@ def test_a_bundle_takes_what_was_trained(run: Path, tmp_path: Path) -> None:
     assert len(listed) == 8
 
 
-def test_the_length_is_steps_or_the_clock() -> None:
-    assert replace(extras._plan("eye", 3, None), steps=4).steps == 4
-    assert extras._plan("eye", None, None).minutes == extras.MINUTES["eye"]
+def test_the_length_is_steps_unless_the_clock_is_asked_for() -> None:
+    for plan, stages in ((extras._plan, extras.STEPS), (main._plan, main.STEPS)):
+        for stage, steps in stages.items():
+            assert (plan(stage, None, None).steps, plan(stage, None, None).minutes) == (steps, None)
+            assert (plan(stage, 3, None).steps, plan(stage, None, 2.0).minutes) == (3, 2.0)

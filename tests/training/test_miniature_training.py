@@ -168,6 +168,29 @@ def test_base_resumes_where_it_stopped(world: World, tmp_path: Path, muon: float
         assert torch.equal(resumed[name], value), name
 
 
+def test_a_run_killed_between_two_checkpoints_has_the_older_one(world: World, tmp_path: Path, monkeypatch) -> None:
+    plan = Plan(steps=4, batch=2, warmup=1, hold=0.0)
+    straight = train(world.base, plan, tmp_path / "straight")
+    replace_it = Path.replace
+
+    def killed(self: Path, target: Path) -> Path:
+        if self.name == "checkpoint.new" and target.with_name("checkpoint.old").exists():
+            raise _Interrupted
+        return replace_it(self, target)
+
+    folder = tmp_path / "killed"
+    with monkeypatch.context() as patched, pytest.raises(_Interrupted):
+        patched.setattr(Path, "replace", killed)
+        train(world.base, replace(plan, save_minutes=0.0), folder)
+    assert not (folder / "checkpoint").exists()
+    kept = averaged_weights(folder)
+    assert any(not torch.equal(kept[name], value) for name, value in straight.items())
+    log = tmp_path / "log"
+    resumed = train(world.base, replace(plan, log_steps=1), folder, log=log)
+    assert len(log.read_text().splitlines()) < plan.steps, "it went on"
+    assert all(torch.equal(resumed[name], value) for name, value in straight.items())
+
+
 class _Interrupted(Exception):
     pass
 

@@ -22,7 +22,7 @@ from training.miniature.adapter import (
 from training.miniature.base import BLOCKS, BaseStage, new_unet
 from training.miniature.codec import Components, assembled, new_autoencoder
 from training.miniature.export import store_half
-from training.miniature.loop import averaged_weights, trained
+from training.miniature.loop import averaged_weights, checkpoint_of, trained
 from training.miniature.noise import new_scheduler
 from training.miniature.restore import AUTOENCODER
 from training.miniature.text import load_tokenizer, new_text_encoders
@@ -84,7 +84,7 @@ def write(out: Path, to: Path) -> None:
     kept = out / AUTOENCODER
     halves = load_file(kept) if kept.exists() else {}
     for name in ("decoder", "encoder"):
-        if (out / name / "checkpoint").exists():
+        if checkpoint_of(out / name) is not None:
             halves |= averaged_weights(out / name)
     autoencoder = assembled(new_autoencoder(channels).state_dict() | halves, channels)
     weights, learnt = newest(out)
@@ -109,13 +109,13 @@ def copy_extras(out: Path, to: Path) -> None:
 
 def newest(out: Path) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """The newest weights of a run: the base's (UNet and text encoders), and those that a face needs."""
-    if (out / "adapter" / "checkpoint").exists():
+    if checkpoint_of(out / "adapter") is not None:
         return load_file(base_file(out)), averaged_weights(out / "adapter")
-    if (out / "joint" / "checkpoint").exists():
+    if checkpoint_of(out / "joint") is not None:
         unet, face = split_weights(averaged_weights(out / "joint"))
         return load_file(out / "base.safetensors") | unet, face
     base = BaseStage(out / "prepared", len(load_tokenizer(out / "prepared" / "tokenizer")))
-    weights = averaged_weights(out / "base") if (out / "base" / "checkpoint").exists() else _untrained(base)
+    weights = averaged_weights(out / "base") if checkpoint_of(out / "base") is not None else _untrained(base)
     save_file({name: value.contiguous() for name, value in weights.items()}, out / "base.safetensors")
     return weights, _untrained(AdapterStage(out / "prepared", out / "base.safetensors"))
 

@@ -25,6 +25,8 @@ from torch import nn
 
 from training.miniature.muon import Muon
 
+CURRENT, FRESH, OLD = "checkpoint", "checkpoint.new", "checkpoint.old"
+
 
 class Stage(Protocol):
     """What is trained. Instances travel to other processes, so they hold paths and numbers, not tensors."""
@@ -105,13 +107,15 @@ def train(stage: Stage, plan: Plan, folder: Path, *, log: Path | None = None) ->
 
     Args:
         folder: gets ``weights.safetensors`` (keys ``weights.NAME`` and ``average.NAME``), the optimizer's state and
-            ``progress.json``; always one whole checkpoint.
+            ``progress.json``, in ``checkpoint``; there is always one whole checkpoint, whenever a run is killed.
         log: text file that gets one line every plan.log_steps steps.
 
     Returns:
         the moving average of the trained parameters, by name.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    if (left := checkpoint_of(folder)) is not None:
+        left.replace(folder / CURRENT)
     total = sum(parameter.numel() for parameter in trained(stage.build()).values())
     barrier = mp.get_context("spawn").Barrier(plan.workers) if plan.workers > 1 else None
     shared = _Shared(
@@ -129,9 +133,15 @@ def train(stage: Stage, plan: Plan, folder: Path, *, log: Path | None = None) ->
     return averaged_weights(folder)
 
 
+def checkpoint_of(folder: Path) -> Path | None:
+    """The whole checkpoint of a run's folder, None before the first. While one takes the place of another, or where the
+    run was killed at that, it is the older one."""
+    return next((folder / name for name in (CURRENT, OLD) if (folder / name).exists()), None)
+
+
 def averaged_weights(folder: Path) -> dict[str, torch.Tensor]:
     """The moving average of a checkpoint's weights, by parameter name."""
-    state = load_file(folder / "checkpoint" / "weights.safetensors")
+    state = load_file((checkpoint_of(folder) or folder / CURRENT) / "weights.safetensors")
     return {name.removeprefix("average."): value for name, value in state.items() if name.startswith("average.")}
 
 
@@ -265,7 +275,7 @@ def _save(
     folder: Path, rank: int, step: int, elapsed: float, optimizers: list[torch.optim.Optimizer],
     parameters: dict[str, nn.Parameter], shared: _Shared,
 ) -> None:  # fmt: skip
-    fresh = folder / "checkpoint.new"
+    current, fresh, old = (folder / name for name in (CURRENT, FRESH, OLD))
     if rank == 0:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir()
@@ -279,7 +289,6 @@ def _save(
         (fresh / "progress.json").write_text(json.dumps({"step": step, "elapsed": elapsed}))
     shared.wait()
     if rank == 0:
-        current, old = folder / "checkpoint", folder / "checkpoint.old"
         shutil.rmtree(old, ignore_errors=True)
         if current.exists():
             current.replace(old)
@@ -291,8 +300,8 @@ def _resume(
     folder: Path, rank: int, optimizers: list[torch.optim.Optimizer], parameters: dict[str, nn.Parameter],
     shared: _Shared,
 ) -> tuple[int, float]:  # fmt: skip
-    checkpoint = folder / "checkpoint"
-    if not (checkpoint / "progress.json").exists():
+    checkpoint = folder / CURRENT
+    if not checkpoint.exists():
         return 0, 0.0
     states = torch.load(checkpoint / f"optimizer{rank}.pt", weights_only=True)
     for optimizer, state in zip(optimizers, states, strict=True):

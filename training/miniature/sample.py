@@ -13,7 +13,7 @@ from training.miniature.adapter import EMBEDDING, AdapterStage, FaceScales, pred
 from training.miniature.base import BLOCKS, BaseStage, time_ids
 from training.miniature.bundle import newest
 from training.miniature.codec import PATCH, SIDE, Components, assembled, new_autoencoder
-from training.miniature.loop import averaged_weights
+from training.miniature.loop import averaged_weights, checkpoint_of
 from training.miniature.noise import new_scheduler
 from training.miniature.text import encode, load_tokenizer, tokenised
 
@@ -30,14 +30,14 @@ class Sampler:
         network.load_state_dict(weights)
         self.text_encoders = network["text_encoder"].eval(), network["text_encoder_2"].eval()  # type: ignore[index]
         self.network: nn.Module = network
-        self.faces = any((out / name / "checkpoint").exists() for name in ("joint", "adapter"))
+        self.faces = any(checkpoint_of(out / name) is not None for name in ("joint", "adapter"))
         if self.faces:
             self.network = AdapterStage(out / "prepared", out / "base.safetensors").build()
             unet = {name: value for name, value in weights.items() if name.startswith("unet.")}
             self.network.load_state_dict(unet | face)
         self.network.eval()
         self.decoder = None
-        if (out / "decoder" / "checkpoint").exists():
+        if checkpoint_of(out / "decoder") is not None:
             channels = len(self.components.deviation)
             halves = new_autoencoder(channels).state_dict() | averaged_weights(out / "decoder")
             self.decoder = assembled(halves, channels)
