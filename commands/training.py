@@ -77,7 +77,7 @@ def prepare_data(
     from training.sift import Limits
 
     limits = Limits(
-        min_side=min_side or chosen.min_side,
+        min_side=min_side or _least_side(chosen),
         min_face=min_face or (32 if chosen.drawn else 96),
         min_sharpness=min_sharpness,
         max_side=max_side,
@@ -171,6 +171,8 @@ def _learn(what: str, file: Path, until: int | None, overfit: bool, steps: int |
             store=Store(models_dir),
             told=told,
         )
+    if outcome.step > last:
+        console.print(f"note: the run stood at step {outcome.step} already, past {last}; nothing was learned.")
     if not console.quiet:
         Console().print(_learnt(outcome, config.output / "overfit" if overfit else config.output))
 
@@ -191,6 +193,11 @@ def _profile(name: str) -> Profile:
             f"There is no profile {name!r}.", field="profile", cure=f"Choose one of: {', '.join(PROFILES)}."
         )
     return PROFILES[name]
+
+
+def _least_side(profile: Profile) -> int:
+    """Photographs are not enlarged for the sizes that a base was trained at; the drawn people know no more than one."""
+    return profile.min_side if profile.drawn else max(min(width, height) for _, width, height in profile.sizes)
 
 
 def _prepared(report: Report, out: Path) -> Any:

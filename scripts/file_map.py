@@ -31,7 +31,7 @@ def file_map() -> str:
         for path in sorted((ROOT / room).rglob("*.py")):
             if path.name != "__init__.py":
                 inside = str(path.relative_to(ROOT / room))
-                lines.append(f"  {inside:<30}{purpose(path)}")
+                lines.append(f"  {inside + ' ':<30}{purpose(path)}")
     return "```\n" + "\n".join(lines) + "\n```\n"
 
 

@@ -18,17 +18,23 @@ def nearest_bucket(sizes: np.ndarray, buckets: Sequence[tuple[int, int]]) -> np.
     return np.abs(np.log(sizes[:, :1] / sizes[:, 1:]) - wanted).argmin(axis=1)
 
 
+def placed(
+    whole: tuple[int, int], keypoints: np.ndarray, size: tuple[int, int]
+) -> tuple[float, np.ndarray, np.ndarray]:
+    """How a picture of (width, height) covers another size: its scale, and the corner and the extent, x and y in pixels
+    of it, of what is kept, with the face as near the middle as can be."""
+    scale = max(size[0] / whole[0], size[1] / whole[1])
+    held = np.minimum(np.array(size) / scale, whole)
+    return scale, np.clip(keypoints.mean(axis=0) - held / 2, 0, np.array(whole, np.float64) - held), held
+
+
 def cut(picture: Image.Image, keypoints: np.ndarray, size: tuple[int, int]) -> tuple[Image.Image, np.ndarray]:
-    """Scale a picture to cover (width, height) and cut off what is over, the face as near the middle as can be.
+    """Scale a picture to cover (width, height) and cut off what is over.
 
     Returns the picture and its keypoints (5, 2) float32 in pixels of it.
     """
-    width, height = size
-    scale = max(width / picture.width, height / picture.height)
-    whole = np.array(picture.size, np.float64)
-    held = np.minimum(np.array([width, height]) / scale, whole)  # what is kept, in pixels of the picture as it was
-    corner = np.clip(keypoints.mean(axis=0) - held / 2, 0, whole - held)
-    box = (*corner, *np.minimum(corner + held, whole))
+    scale, corner, held = placed(picture.size, keypoints, size)
+    box = (*corner, *np.minimum(corner + held, picture.size))
     if picture.size != size:
         picture = picture.resize(size, Image.Resampling.LANCZOS, box=tuple(map(float, box)))
     return picture, ((keypoints - corner) * scale).astype(np.float32)

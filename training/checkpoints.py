@@ -109,10 +109,16 @@ class Claim:
             )
 
     def keep(self) -> None:
-        """Called once all that the settings ask for stands."""
-        if self.free:
+        """Called once all that the settings ask for stands. Raises RequestError where nothing can be written."""
+        if not self.free:
+            return
+        try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             self.file.write_text(json.dumps(self.told, indent=1), encoding="utf-8")
+        except OSError as error:
+            raise RequestError(
+                f"{self.file.parent} cannot be written to.", field="output", cure="Choose another output folder."
+            ) from error
 
 
 def _flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:

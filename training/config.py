@@ -228,6 +228,11 @@ def _begins(begin: str, file: str = "") -> bool:
     return begin in (FRESH, OF_PROFILE) or (begin != "" and (Path(begin).expanduser() / file).exists())
 
 
+def _may_hold(folder: Path) -> bool:
+    """Whether it is a folder, or can become one."""
+    return next(place for place in (folder, *folder.absolute().parents) if place.exists()).is_dir()
+
+
 def _wrong(name: str, wanted: str) -> RequestError:
     return RequestError(f"The setting {name} must be {wanted}.", field=name, cure="Mend it in the config.")
 
@@ -279,6 +284,7 @@ def _check(config: Config) -> None:
             "two numbers, the lower one first",
         ),
         "distillation.huber": (config.distillation.huber > 0, "above 0"),
+        "output": (_may_hold(config.output), "a folder, and nothing on its way a file"),
         "seed": (0 <= config.seed < 2**32, "from 0 to below 2 to the power of 32"),
         "steps": (config.steps >= 1, "1 or more"),
         "batch": (config.batch >= 1, "1 or more"),

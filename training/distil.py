@@ -18,6 +18,7 @@ from peft.utils import get_peft_model_state_dict
 from torch import nn
 
 from training.config import Config, Distillation
+from training.examples import draws_of
 from training.networks import Networks
 
 NAME = "lcm"
@@ -44,39 +45,41 @@ class ConsistencyLoss(nn.Module):
         settings, steps = self.settings, self.schedule.config["num_train_timesteps"]
         latents = self.networks.encode_pictures(batch["pixels"])
         stride = steps // settings.solver_steps
-        picked = (batch["draws"][:, 0] * settings.solver_steps).long()
+        draws = draws_of(batch)
+        picked = (draws[:, 0] * settings.solver_steps).long().to(latents.device)
         late = (picked + 1) * stride - 1
         early = (late - stride).clamp(min=0)
         low, high = settings.guidance
-        guidance = (low + (high - low) * batch["draws"][:, 1]).float().view(-1, 1, 1, 1)
+        guidance = (low + (high - low) * draws[:, 1]).float().view(-1, 1, 1, 1).to(latents.device)
 
         noisy = self.schedule.add_noise(latents, batch["noise"], late)
         asked = (*self.networks.encode_texts(batch["caption"]), batch["face"])
         unasked = (*self.networks.encode_texts([""] * len(noisy)), torch.zeros_like(batch["face"]))
-        made = self._consistent(noisy, late, asked, batch["landmarks"])
+        seen = batch["landmarks"], batch["sizes"]
+        made = self._consistent(noisy, late, asked, seen)
         with torch.no_grad():
             self.networks.unet.disable_adapters()
-            with_all = self._clean_and_noise(noisy, late, asked, batch["landmarks"])
-            without = self._clean_and_noise(noisy, late, unasked, batch["landmarks"])
+            with_all = self._clean_and_noise(noisy, late, asked, seen)
+            without = self._clean_and_noise(noisy, late, unasked, seen)
             self.networks.unet.enable_adapters()
             clean, noise = (bare + guidance * (full - bare) for full, bare in zip(with_all, without, strict=True))
             signal, amount = self._amounts(early)
-            wanted = self._consistent(signal * clean + amount * noise, early, asked, batch["landmarks"])
+            wanted = self._consistent(signal * clean + amount * noise, early, asked, seen)
         gap = (made - wanted).square() + settings.huber**2
         return (gap.sqrt() - settings.huber).mean(dim=(1, 2, 3))
 
-    def _consistent(self, noisy: torch.Tensor, timesteps: torch.Tensor, asked: Any, landmarks: Any) -> torch.Tensor:
+    def _consistent(self, noisy: torch.Tensor, timesteps: torch.Tensor, asked: Any, seen: Any) -> torch.Tensor:
         scaled = (timesteps * self.scaling).float().view(-1, 1, 1, 1)
         skip = SIGMA_DATA**2 / (scaled.square() + SIGMA_DATA**2)
         out = scaled / (scaled.square() + SIGMA_DATA**2).sqrt()
-        return skip * noisy + out * self._clean_and_noise(noisy, timesteps, asked, landmarks)[0]
+        return skip * noisy + out * self._clean_and_noise(noisy, timesteps, asked, seen)[0]
 
     def _clean_and_noise(
-        self, noisy: torch.Tensor, timesteps: torch.Tensor, asked: Any, landmarks: Any
+        self, noisy: torch.Tensor, timesteps: torch.Tensor, asked: Any, seen: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The latents and the noise in noisy ones, as the networks see them."""
         words, pooled, faces = asked
-        made = self.networks(noisy, timesteps, words, pooled, faces, landmarks).float()
+        made = self.networks(noisy, timesteps, words, pooled, faces, *seen).float()
         signal, amount = self._amounts(timesteps)
         if self.schedule.config["prediction_type"] == "v_prediction":
             return signal * noisy - amount * made, amount * noisy + signal * made

@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 from face.face import similarity
 from face.keypoints import draw_keypoints
 from face.references import SAME_PERSON
-from training.buckets import Order, cut
+from training.buckets import Order, cut, placed
 from training.config import Data
 from training.shards import NOBODY, Shards
 
@@ -32,19 +32,24 @@ class Canvas:
 
     buckets: (width, height) in pixels. channels, factor: of the latents, and pixels for one of theirs.
     keypoint_base_side: of the profile.
+    true_sizes: whether the base learned from pictures of many sizes and was told them, as SDXL was (arXiv 2307.01952,
+        section 2.2); the miniature's knows one.
     """
 
     buckets: tuple[tuple[int, int], ...]
     channels: int
     factor: int
     keypoint_base_side: int
+    true_sizes: bool = False
 
 
 class Examples(Dataset[dict[str, Any]]):
     """The example at each place of a run.
 
-    Items: pixels (3, h, w) in -1..1, landmarks (3, h, w) in 0..1, face (512,) raw or zeros, caption, noise
-    (channels, h / factor, w / factor), draws (DRAWS,) uniform numbers from 0 to below 1, row of the photo.
+    Items: pixels (3, h, w) in -1..1, landmarks (3, h, w) in 0..1, face (512,) raw or zeros, caption, sizes (6,)
+    as SDXL is told them, noise (channels, h / factor, w / factor), draws (DRAWS,) uniform numbers from 0 to below 1,
+    row of the photo. The sizes are height and width of the photo in the shard, what was cut off at its top and left
+    after scaling, and h and w. The draws are float64 and stay numpy's: not every device knows such numbers.
     """
 
     def __init__(self, shards: Shards, order: Order, canvas: Canvas, data: Data, seed: int) -> None:
@@ -74,7 +79,8 @@ class Examples(Dataset[dict[str, Any]]):
         self, row: int, bucket: int, face: np.ndarray, caption: str, random: np.random.Generator
     ) -> dict[str, Any]:
         size = self.canvas.buckets[bucket]
-        picture, keypoints = cut(self.shards.picture(row), self.shards.keypoints(row), size)
+        photo, points = self.shards.picture(row), self.shards.keypoints(row)
+        picture, keypoints = cut(photo, points, size)
         landmarks = draw_keypoints(keypoints, size, scale=self.canvas.keypoint_base_side / OFFICIAL_SIDE)
         shape = (self.canvas.channels, size[1] // self.canvas.factor, size[0] // self.canvas.factor)
         return {
@@ -82,11 +88,20 @@ class Examples(Dataset[dict[str, Any]]):
             "landmarks": _tensor(landmarks),
             "face": torch.from_numpy(face.astype(np.float32)),
             "caption": caption,
+            "sizes": torch.tensor(self._sizes(photo.size, points, size), dtype=torch.float32),
             "noise": torch.from_numpy(random.standard_normal(shape, np.float32)),
-            "draws": torch.from_numpy(random.random(DRAWS)),
+            "draws": random.random(DRAWS),
             "keypoints": torch.from_numpy(keypoints),
             "row": row,
         }
+
+    def _sizes(self, photo: tuple[int, int], keypoints: np.ndarray, size: tuple[int, int]) -> list[int]:
+        """size: (width, height) of the example."""
+        if not self.canvas.true_sizes:
+            return [*size[::-1], 0, 0, *size[::-1]]
+        scale, corner, _ = placed(photo, keypoints, size)
+        left, top = (round(float(at) * scale) for at in corner)
+        return [*photo[::-1], top, left, *size[::-1]]
 
 
 class HeldOut(Examples):
@@ -111,7 +126,7 @@ class HeldOut(Examples):
 
 
 def collate(examples: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Tensors stacked along a first dimension of rows, captions as a list."""
+    """Tensors stacked along a first dimension of rows, the rest as lists."""
     kinds = examples[0].keys()
     return {
         kind: torch.stack([each[kind] for each in examples])
@@ -119,6 +134,11 @@ def collate(examples: Sequence[dict[str, Any]]) -> dict[str, Any]:
         else [each[kind] for each in examples]
         for kind in kinds
     }
+
+
+def draws_of(batch: dict[str, Any]) -> torch.Tensor:
+    """(rows, DRAWS) float64, on the CPU, of a collated batch."""
+    return torch.from_numpy(np.stack(batch["draws"]))
 
 
 def split(shards: Shards, held_out: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

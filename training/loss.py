@@ -10,6 +10,7 @@ from diffusers.training_utils import compute_snr
 from torch import nn
 from torch.nn import functional
 
+from training.examples import draws_of
 from training.networks import Networks
 
 
@@ -28,9 +29,9 @@ class NoiseLoss(nn.Module):
         latents = networks.encode_pictures(batch["pixels"])
         words, pooled = networks.encode_texts(batch["caption"])
         steps = schedule.config["num_train_timesteps"]
-        timesteps = (batch["draws"][:, 0] * steps).long()
+        timesteps = (draws_of(batch)[:, 0] * steps).long().to(latents.device)
         noisy = schedule.add_noise(latents, batch["noise"], timesteps)
-        made = networks(noisy, timesteps, words, pooled, batch["face"], batch["landmarks"])
+        made = networks(noisy, timesteps, words, pooled, batch["face"], batch["landmarks"], batch["sizes"])
         if schedule.config["prediction_type"] == "v_prediction":
             wanted = schedule.get_velocity(latents, batch["noise"], timesteps)
         else:

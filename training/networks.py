@@ -91,6 +91,7 @@ class Networks(nn.Module):
         pooled: torch.Tensor,
         faces: torch.Tensor,
         landmarks: torch.Tensor,
+        sizes: torch.Tensor,
     ) -> torch.Tensor:
         """What the UNet predicts of noised latents, (rows, channels, height, width), as in the pipeline at scale 1.
 
@@ -99,10 +100,9 @@ class Networks(nn.Module):
             words: (rows, tokens, cross_attention_dim). pooled: (rows, width).
             faces: (rows, 512) raw embeddings, zeros for no face.
             landmarks: (rows, 3, h, w) in 0..1.
+            sizes: (rows, 6) original height and width, cut-off top and left, height and width, in pixels.
         """
-        height, width = landmarks.shape[-2:]
-        time_ids = torch.tensor([[height, width, 0, 0, height, width]], device=noisy.device, dtype=pooled.dtype)
-        added: dict[str, Any] = {"text_embeds": pooled, "time_ids": time_ids.expand(len(noisy), -1)}
+        added: dict[str, Any] = {"text_embeds": pooled, "time_ids": sizes.to(pooled.dtype)}
         tokens = self.resampler(faces[:, None])
         self.identity_net.show(tokens)
         # Row-major colours halve the time of the many pixels on a CPU.

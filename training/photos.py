@@ -64,6 +64,8 @@ def _metadata(file: Path) -> dict[Path, str]:
             continue
         try:
             entry = json.loads(line)
+            if not isinstance(entry, dict):
+                raise TypeError
             words = entry.get("text")
             if not isinstance(words, str | None):
                 raise TypeError

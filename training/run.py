@@ -7,9 +7,8 @@ exactly, and two processes do what one does with twice the batch.
 from __future__ import annotations
 
 import math
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,15 +17,16 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import ProjectConfiguration, set_seed
 from diffusers.optimization import get_scheduler
-from diffusers.training_utils import EMAModel
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader
 
 from errors import Diverged, RequestError
 from face.analyzer import FaceAnalyzer
+from training.averaging import Average
 from training.buckets import Batches, Order, nearest_bucket
 from training.checkpoints import Checkpoints, Claim
 from training.config import Config
+from training.ending import Ending
 from training.examples import Canvas, Examples, HeldOut, collate, one_person, split
 from training.networks import Networks, load_networks
 from training.shards import Shards
@@ -88,7 +88,8 @@ def run(
         task.networks.use_checkpointing()
     task.networks.pipeline.to(accelerator.device)
     channels, factor = task.networks.latents_of
-    canvas = Canvas(config.buckets, channels, factor, config.weights.keypoint_base_side)
+    profile = config.weights
+    canvas = Canvas(config.buckets, channels, factor, profile.keypoint_base_side, true_sizes=not profile.drawn)
     buckets = nearest_bucket(shards.sizes, config.buckets)
     looked_at = looked_at[: config.validation.samples]
     photos = HeldOut(shards, looked_at, buckets[looked_at], canvas, config.seed) if len(looked_at) else None
@@ -147,7 +148,7 @@ class _Loop:
             num_warmup_steps=config.optimizer.warmup,
             num_training_steps=config.steps,
         )
-        self.average = EMAModel(self.parameters, decay=config.ema) if config.ema else None
+        self.average = Average(self.parameters, decay=config.ema) if config.ema else None
         self.model = accelerator.prepare_model(task.loss)
         accelerator.register_for_checkpointing(self.schedule)
         if self.average is not None:
@@ -167,29 +168,29 @@ class _Loop:
         accelerator.init_trackers("", config={"profile": config.profile, "seed": config.seed})
         if self.step == 0:
             self.first = self.last = self._validate()
-        with _ending(accelerator):
-            self._steps(self._batches(examples, until), until)
-        self._check_weights()
+        with Ending() as ending:
+            self._steps(self._batches(examples, until, ending), until, ending)
+            self._check_weights()
+            self.checkpoints.save(self.step)
+            self._export()
         if self.looked != self.step:
             self.last = self._validate()
-        self.checkpoints.save(self.step)
-        self._export()
         accelerator.end_training()
 
-    def _batches(self, examples: Examples, until: int) -> Any:
-        each, workers = self.config.accumulation * examples.order.unit, self.config.data.workers
+    def _batches(self, examples: Examples, until: int, ending: Ending) -> Any:
+        each = self.config.accumulation * examples.order.unit
         places = Batches(self.step * each, until * each, self.config.batch)
         loader = DataLoader(
             examples,
             batch_sampler=places,  # type: ignore[arg-type]
             collate_fn=collate,
-            num_workers=workers,
-            persistent_workers=workers > 0,
+            num_workers=self.config.data.workers,
+            worker_init_fn=ending.for_workers,
             pin_memory=self.accelerator.device.type == "cuda",
         )
         return self.accelerator.prepare_data_loader(loader)
 
-    def _steps(self, batches: Any, until: int) -> None:
+    def _steps(self, batches: Any, until: int, ending: Ending) -> None:
         accelerator, config = self.accelerator, self.config
         losses: list[torch.Tensor] = []
         for batch in batches:
@@ -217,6 +218,8 @@ class _Loop:
                 self._export()
             if config.validation.every and self.step % config.validation.every == 0:
                 self.last = self._validate()
+            if ending.asked:
+                accelerator.set_trigger()
             if accelerator.check_trigger():
                 break
 
@@ -277,17 +280,8 @@ class _Loop:
                 self.task.export(self.config.output)
         self.accelerator.wait_for_everyone()
 
-    @contextmanager
-    def _averaged(self) -> Iterator[None]:
-        if self.average is None:
-            yield
-            return
-        self.average.store(self.parameters)
-        self.average.copy_to(self.parameters)
-        try:
-            yield
-        finally:
-            self.average.restore(self.parameters)
+    def _averaged(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.average is None else self.average.in_place_of(self.parameters)
 
 
 def _optimizer(config: Config, task: Task) -> torch.optim.Optimizer:
@@ -304,17 +298,3 @@ def _optimizer(config: Config, task: Task) -> torch.optim.Optimizer:
             ) from error
         kind = AdamW8bit
     return kind(task.groups(), betas=wanted.betas, weight_decay=wanted.weight_decay)
-
-
-@contextmanager
-def _ending(accelerator: Accelerator) -> Iterator[None]:
-    """Within the block, signals to end are noted for all processes instead of ending this one."""
-    before = {
-        number: signal.signal(number, lambda *_: accelerator.set_trigger())
-        for number in (signal.SIGTERM, signal.SIGINT)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,10 +1,13 @@
 """Configs: every wrong line is told by its name."""
 
+from pathlib import Path
+
 import pytest
 
 from errors import RequestError
 from training.config import load_config
 
+ROOT = Path(__file__).parents[2]
 LEAST = 'profile = "miniature"\noutput = "runs/x"\n[data]\nshards = ["a"]\n'
 
 
@@ -55,9 +58,12 @@ def test_what_is_left_out_has_a_default(tmp_path):
         (('["a"]', '["a"]\n[validation]\nsteps = -3'), "validation.steps"),
         (('["a"]', '["a"]\n[distillation]\nhuber = -1'), "distillation.huber"),
         (("[data]", "[data"), "config"),
+        (('"runs/x"', '"pyproject.toml"'), "output"),
+        (('"runs/x"', '"pyproject.toml/x"'), "output"),
     ],
 )
-def test_a_wrong_setting_is_named(tmp_path, change, field):
+def test_a_wrong_setting_is_named(tmp_path, monkeypatch, change, field):
+    monkeypatch.chdir(ROOT)
     assert change[0] in LEAST
     with pytest.raises(RequestError) as caught:
         load_config(written(tmp_path, LEAST.replace(*change)))

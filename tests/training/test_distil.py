@@ -92,7 +92,7 @@ def test_a_student_that_is_the_teacher_errs_by_one_step_of_the_solver(shards, tm
     made = config(shards, tmp_path)
     networks = load_networks(made, STORE, torch.float32)
     given = batch(1)
-    given["draws"][:, 0] = 0.62
+    given["draws"][0][0] = 0.62
     settings = Distillation(rank=4, guidance=(1.0, 1.0), solver_steps=20, huber=1e-6)
     DistilTask(networks, made)  # puts the LoRA on
     loss = ConsistencyLoss(networks, settings)(given)
@@ -104,7 +104,7 @@ def test_a_student_that_is_the_teacher_errs_by_one_step_of_the_solver(shards, tm
     noisy = scheduler.add_noise(latents, given["noise"], late)
 
     def look(noisy, step):
-        made = networks(noisy, step, words, pooled, given["face"], given["landmarks"])
+        made = networks(noisy, step, words, pooled, given["face"], given["landmarks"], given["sizes"])
         return scheduler.step(made, int(step), noisy)
 
     first = look(noisy, late)

@@ -13,6 +13,7 @@ from ip_adapter.attention import face_state
 from ip_adapter.checkpoint import check_adapter_state, load_adapter_state
 from tests.training.drawn_world import SIDE, small_run
 from training.config import Start
+from training.examples import draws_of
 from training.loss import NoiseLoss
 from training.networks import load_networks
 from training.task import FaceTask
@@ -44,7 +45,8 @@ def batch(rows: int = 2) -> dict:
         "face": torch.randn(rows, 512, generator=random),
         "caption": ["a photo of a woman", ""][:rows],
         "noise": torch.randn(rows, 24, SIDE // 16, SIDE // 16, generator=random),
-        "draws": torch.rand(rows, 2, generator=random),
+        "sizes": torch.tensor([[SIDE, SIDE, 0, 0, SIDE, SIDE]] * rows, dtype=torch.float32),
+        "draws": list(torch.rand(rows, 2, generator=random, dtype=torch.float64).numpy()),
     }
 
 
@@ -61,7 +63,7 @@ def test_training_predicts_what_the_pipeline_predicts(shipped):
     scheduler = pipeline.scheduler
     scheduler.set_timesteps(1)
     words, pooled = shipped.encode_texts(["a woman in a red shirt"])
-    predicted = shipped(noise, scheduler.timesteps.expand(1), words, pooled, face[None], shown)
+    predicted = shipped(noise, scheduler.timesteps.expand(1), words, pooled, face[None], shown, batch(1)["sizes"])
     wanted = scheduler.step(predicted, scheduler.timesteps[0], noise).prev_sample
     assert torch.dist(made, wanted) / wanted.norm() < 1e-5
 
@@ -72,8 +74,8 @@ def test_a_fresh_adapter_and_identity_net_leave_the_base_as_it_is(fresh):
     latents = fresh.encode_pictures(given["pixels"])
     words, pooled = fresh.encode_texts(given["caption"])
     steps = torch.tensor([200, 700])
-    with_face = fresh(latents, steps, words, pooled, given["face"], given["landmarks"])
-    without = fresh(latents, steps, words, pooled, torch.zeros(2, 512), torch.zeros(2, 3, SIDE, SIDE))
+    with_face = fresh(latents, steps, words, pooled, given["face"], given["landmarks"], given["sizes"])
+    without = fresh(latents, steps, words, pooled, torch.zeros(2, 512), torch.zeros(2, 3, SIDE, SIDE), given["sizes"])
     assert torch.equal(with_face, without)
 
 
@@ -82,11 +84,19 @@ def test_a_fresh_adapter_and_identity_net_leave_the_base_as_it_is(fresh):
 def test_the_loss_is_the_squared_error_of_what_the_base_predicts(shipped, kind):
     given, loss = batch(), NoiseLoss(shipped)
     loss.schedule = DDPMScheduler.from_config(shipped.pipeline.scheduler.config, prediction_type=kind)
-    steps = (given["draws"][:, 0] * 1000).long()
+    steps = (draws_of(given)[:, 0] * 1000).long()
     latents, (words, pooled) = shipped.encode_pictures(given["pixels"]), shipped.encode_texts(given["caption"])
     kept = loss.schedule.alphas_cumprod[steps].view(-1, 1, 1, 1)
     signal, amount = kept.sqrt(), (1 - kept).sqrt()
-    made = shipped(signal * latents + amount * given["noise"], steps, words, pooled, given["face"], given["landmarks"])
+    made = shipped(
+        signal * latents + amount * given["noise"],
+        steps,
+        words,
+        pooled,
+        given["face"],
+        given["landmarks"],
+        given["sizes"],
+    )
     wanted = given["noise"] if kind == "epsilon" else signal * given["noise"] - amount * latents
     error = (made - wanted).square().mean(dim=(1, 2, 3))
     assert torch.allclose(loss(given), error, rtol=1e-4)

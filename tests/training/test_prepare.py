@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+from commands.training import prepare_data
 from errors import RequestError
 from training.photos import list_photos
 from training.prepare import prepare
@@ -95,6 +96,15 @@ def test_a_folder_that_cannot_be_is_refused(photos, tmp_path):
     assert told.value.field == "out"
 
 
+def test_photos_that_sdxl_would_see_enlarged_are_left_out(tmp_path):
+    for side in (1015, 1016):
+        picture = Image.effect_noise((side, side), 40).convert("RGB")
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        picture.save(tmp_path / "photos" / f"{side}.jpg")
+    prepare_data(tmp_path / "photos", tmp_path / "out", profile="sdxl", pack=PACK)
+    assert reasons(tmp_path / "out") == {"1015.jpg": "small picture", "1016.jpg": "no face"}
+
+
 def test_large_photos_are_shrunk_with_their_keypoints(photos, tmp_path):
     listed = list_photos(photos / "ada")[:1]
     sizes = {}
@@ -143,6 +153,7 @@ def test_photos_and_captions_that_cannot_be_listed_are_refused(tmp_path):
         list_photos(tmp_path / "nowhere")
     with pytest.raises(RequestError, match="no picture"):
         list_photos(tmp_path)
-    (tmp_path / "metadata.jsonl").write_text('{"file_name": "a.jpg", "text": "x"}\n{"name": 3}\n')
-    with pytest.raises(RequestError, match="Line 2"):
-        list_photos(tmp_path)
+    for line in ('{"name": 3}', "7", '["a.jpg", "x"]', '"a.jpg"', "null", '{"file_name": "b.jpg", "text": 1}'):
+        (tmp_path / "metadata.jsonl").write_text('{"file_name": "a.jpg", "text": "x"}\n' + line + "\n")
+        with pytest.raises(RequestError, match="Line 2"):
+            list_photos(tmp_path)

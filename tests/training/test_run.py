@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -18,9 +19,13 @@ from errors import Diverged, InstantIDError, RequestError
 from ip_adapter.attention import face_state
 from ip_adapter.identity_net import IdentityNet
 from tests.training.drawn_world import drawn_shards, small_run
-from training.config import Config, load_config
+from training.averaging import Average
+from training.buckets import Order
+from training.config import Config, Data, load_config
 from training.distil import DistilTask
+from training.examples import Canvas, Examples, collate, draws_of
 from training.run import run
+from training.shards import Shards
 from training.task import FaceTask, trained
 from weights.store import Store
 
@@ -118,13 +123,12 @@ def test_a_stopped_run_goes_on_exactly(shards, tmp_path):
     assert all(torch.equal(value, other[name]) for name, value in one.items())
 
 
-def test_two_processes_learn_as_one_with_twice_the_batch(shards, tmp_path):
-    one = small_run(shards, tmp_path / "one", batch=4, steps=4)
-    learn(one)
+def written(shards: Path, output: Path, *, steps: int, workers: int) -> Path:
+    """A config file, beside its output folder, of the run that `small_run` is."""
     text = f"""
         profile = "miniature"
-        output = {json.dumps(str(tmp_path / "two"))}
-        steps = 4
+        output = {json.dumps(str(output))}
+        steps = {steps}
         batch = 2
         precision = "no"
         log_every = 1
@@ -132,7 +136,7 @@ def test_two_processes_learn_as_one_with_twice_the_batch(shards, tmp_path):
         shards = [{json.dumps(str(shards))}]
         buckets = [[64, 64]]
         held_out = 0.25
-        workers = 0
+        workers = {workers}
         [start]
         resampler_width = 64
         tokens = 4
@@ -147,8 +151,58 @@ def test_two_processes_learn_as_one_with_twice_the_batch(shards, tmp_path):
         samples = 3
         pictures = 0
     """
-    file = tmp_path / "two.toml"
+    file = output.with_suffix(".toml")
     file.write_text(text)
+    return file
+
+
+def test_a_signal_to_the_whole_process_group_leaves_a_checkpoint(shards, tmp_path):
+    """Ctrl-C in a terminal, `kill -- -GROUP` and batch systems signal the readers of photos as well."""
+    file = written(shards, tmp_path / "run", steps=100_000, workers=1)
+    with subprocess.Popen(
+        [sys.executable, "cli.py", "train", "--config", str(file)],
+        cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as running:  # fmt: skip
+        said = []
+        assert running.stdout is not None
+        for line in running.stdout:
+            said.append(line)
+            if line.startswith("step 1: train"):
+                os.killpg(running.pid, signal.SIGTERM)
+        assert running.wait(600) == 0, "".join(said)
+    assert "Traceback" not in "".join(said)
+    newest = max((tmp_path / "run" / "checkpoints").glob("step-*"))
+    assert 1 <= int(newest.name[5:]) < 100_000
+    assert (newest / "trained.safetensors").exists() and (tmp_path / "run" / "ip-adapter.safetensors").exists()
+    past = subprocess.run(
+        [sys.executable, "cli.py", "train", "--config", str(file), "--until", "1"],
+        cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert past.returncode == 0, past.stderr
+    step = int(newest.name[5:])
+    assert (f"stood at step {step} already, past 1" in past.stderr) == (step > 1)
+
+
+def test_an_average_stays_on_its_device_when_a_checkpoint_is_read(tmp_path):
+    """accelerate reads the state onto the CPU; the stand-in for a GPU is torch's device without memory."""
+    kept, read = (Accelerator(cpu=True) for _ in range(2))
+    kept.register_for_checkpointing(Average([torch.nn.Parameter(torch.ones(3))], decay=0.9))
+    kept.save_state(str(tmp_path / "step"))
+    learning = [torch.nn.Parameter(torch.empty(3, device="meta"))]
+    average = Average(learning, decay=0.5)
+    average.to(learning[0].device)
+    read.register_for_checkpointing(average)
+    read.load_state(str(tmp_path / "step"))
+    assert average.decay == 0.9, "the state was read"
+    assert average.shadow_params[0].device == learning[0].device
+    average.step(learning)
+
+
+def test_two_processes_learn_as_one_with_twice_the_batch(shards, tmp_path):
+    one = small_run(shards, tmp_path / "one", batch=4, steps=4)
+    learn(one)
+    file = written(shards, tmp_path / "two", steps=4, workers=0)
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"]
     launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
     done = subprocess.run(
@@ -163,6 +217,31 @@ def test_two_processes_learn_as_one_with_twice_the_batch(shards, tmp_path):
     assert np.allclose([theirs[step] for step in ours], list(ours.values()), rtol=1e-4)
     looked = [curve(output, "validation/loss")[4] for output in (one.output, tmp_path / "two")]
     assert looked[0] == pytest.approx(looked[1], rel=1e-4)
+
+
+def test_nothing_that_goes_to_a_device_is_double_precision(shards):
+    """Apple's GPUs know no float64. What is drawn in it is used before it gets there."""
+    rows = np.arange(4)
+    order = Order(rows, np.zeros(4, int), np.zeros(4, int), unit=2, seed=0)
+    examples = Examples(Shards([shards]), order, Canvas(((64, 64),), 24, 16, 128), Data((shards,)), 0)
+    batch = collate([examples[0], examples[1]])
+    assert not [name for name, value in batch.items() if getattr(value, "dtype", None) == torch.float64]
+    assert draws_of(batch).dtype == torch.float64 and draws_of(batch).shape == (2, 2)
+    random = np.random.default_rng([0, 0, 1])
+    examples.face(order.at(0)[0], random), random.random(), random.standard_normal((24, 4, 4), np.float32)
+    assert np.array_equal(draws_of(batch)[0], random.random(2))
+
+
+@pytest.mark.parametrize("true_sizes", [False, True])
+def test_sdxl_is_told_of_each_photo_its_size_and_what_was_cut_off(shards, true_sizes):
+    rows, held = np.arange(4), Shards([shards])
+    order = Order(rows, np.zeros(4, int), np.zeros(4, int), unit=2, seed=0)
+    canvas = Canvas(((128, 96),), 24, 16, 128, true_sizes)
+    example = Examples(held, order, canvas, Data((shards,)), 0)[0]
+    left, top = (held.keypoints(example["row"])[0] * 2 - example["keypoints"].numpy()[0]).round().astype(int).tolist()
+    assert left == 0 and 0 <= top <= 32
+    told = [64, 64, top, left] if true_sizes else [96, 128, 0, 0]
+    assert example["sizes"].tolist() == [*told, 96, 128]
 
 
 def test_one_person_is_learned_alone(shards, tmp_path):
