@@ -239,15 +239,15 @@ class InstantIDMixin(cast(Any, object)):
                 f"{len(people)} people need as many masks.", field="control_mask", cure="Give one mask for each."
             )
         embeddings = [self._embeddings(person) for person in people]
-        if negative_image_embeds is not None:
-            self._negative_face = self._embeddings(negative_image_embeds)
-        if ip_adapter_scale is not None:
-            self.set_ip_adapter_scale(ip_adapter_scale)
+        nobody = None if negative_image_embeds is None else self._embeddings(negative_image_embeds)
         controlnet_conditioning_scale = self._strengths(controlnet_conditioning_scale)
         if control_mask is not None:
             attention = settings.get("cross_attention_kwargs") or {}
             settings["cross_attention_kwargs"] = {**attention, "ip_adapter_masks": FaceRegion(*masks)}
         try:
+            self._negative_face = nobody
+            if ip_adapter_scale is not None:
+                self.set_ip_adapter_scale(ip_adapter_scale)
             return super().__call__(
                 ip_adapter_image_embeds=embeddings,
                 controlnet_conditioning_scale=controlnet_conditioning_scale,

@@ -92,7 +92,8 @@ class Opened(Sequence[Image.Image]):
         return map(self._open, self._names)
 
     def _open(self, name: str) -> Image.Image:
-        picture = open_photo(self._pictures[name], field=self._field)
+        background = "black" if self._field == "mask" else "white"
+        picture = open_photo(self._pictures[name], field=self._field, background=background)
         if self._longest is not None:
             picture.thumbnail((self._longest, self._longest))
         return picture

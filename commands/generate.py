@@ -175,7 +175,7 @@ def generate(
         "start_picture": None if start is None else photo_at(start, "start"),
         "into": None if into is None else photo_at(into, "into"),
         "into_face": into_face,
-        "mask": None if mask is None else photo_at(mask, "mask"),
+        "mask": None if mask is None else photo_at(mask, "mask", "black"),
         "strength": strength,
         "controls": tuple(control_of(text, is_map=control_maps) for text in control or ()) or None,
         "refine": refine,

@@ -44,10 +44,10 @@ def order_of(text: str) -> tuple[int, ...]:
         raise RequestError("The order is not understood.", field="order", cure="Write it as 2,1.") from error
 
 
-def photo_at(path: Path, option: str) -> Image.Image:
-    """Opens a photo; of several on a command line, the error says which."""
+def photo_at(path: Path, option: str, background: str = "white") -> Image.Image:
+    """Opens a photo, transparency over a background; of several on a command line, the error says which."""
     try:
-        return open_photo(path, field=option)
+        return open_photo(path, field=option, background=background)
     except PhotoError as error:
         raise PhotoError(f"{path}: {error.message}", field=option, cure=error.cure) from error
 

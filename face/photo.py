@@ -46,7 +46,14 @@ UPRIGHT = {
 FLOAT_TOLERANCE = 1e-3
 
 
-def open_photo(source: Source, *, field: str = "photo", max_megapixels: float = 40, min_side: int = 64) -> Image.Image:
+def open_photo(
+    source: Source,
+    *,
+    field: str = "photo",
+    max_megapixels: float = 40,
+    min_side: int = 64,
+    background: str = "white",
+) -> Image.Image:
     """Opens a picture of any accepted kind as upright 8-bit RGB.
 
     Args:
@@ -57,14 +64,15 @@ def open_photo(source: Source, *, field: str = "photo", max_megapixels: float = 
         field: the name of the request field that an error is reported under.
         max_megapixels: the largest picture, in millions of pixels; read from the header before anything is decoded.
         min_side: the shortest side allowed, in pixels. A picture eight times longer than wide is refused too.
+        background: the colour that transparency is laid over; of a mask "black", so that what was left out stays.
 
     Returns:
         A PIL picture in mode RGB with an empty `info`: turned upright as its EXIF data says, the first picture of an
-        animation, transparency laid over white, 16 bits brought to 8.
+        animation, transparency laid over the background, 16 bits brought to 8.
 
     Raises PhotoError for anything else.
     """
-    limits = _Limits(field, max_megapixels, min_side)
+    limits = _Limits(field, max_megapixels, min_side, background)
     if isinstance(source, np.ndarray):
         return _from_array(source, limits)
     if isinstance(source, Image.Image):
@@ -85,10 +93,10 @@ def open_photo(source: Source, *, field: str = "photo", max_megapixels: float = 
 
 
 class _Limits:
-    """What a picture may measure, and the words that refuse it."""
+    """What a picture may measure, what lies under its transparency, and the words that refuse it."""
 
-    def __init__(self, field: str, max_megapixels: float, min_side: int) -> None:
-        self.field, self.max_megapixels, self.min_side = field, max_megapixels, min_side
+    def __init__(self, field: str, max_megapixels: float, min_side: int, background: str) -> None:
+        self.field, self.max_megapixels, self.min_side, self.background = field, max_megapixels, min_side, background
 
     def check(self, width: int, height: int) -> None:
         if width * height > self.max_megapixels * 1e6:
@@ -183,15 +191,15 @@ def _to_rgb(picture: Image.Image, limits: _Limits) -> Image.Image:
         return _from_deep(np.asarray(picture), limits)
     try:
         if picture.has_transparency_data:
-            return _over_white(picture.convert("RGBA"))
+            return laid_over(picture.convert("RGBA"), limits.background)
         return picture.convert("RGB")
     except (ValueError, OSError) as error:
         raise limits.unusable(f"Colours of the kind {picture.mode} cannot be brought to RGB.") from error
 
 
-def _over_white(picture: Image.Image) -> Image.Image:
-    white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
-    return Image.alpha_composite(white, picture).convert("RGB")
+def laid_over(picture: Image.Image, background: str) -> Image.Image:
+    """An RGBA picture as RGB, over a colour that Pillow knows by name."""
+    return Image.alpha_composite(Image.new("RGBA", picture.size, background), picture).convert("RGB")
 
 
 def _from_deep(values: np.ndarray, limits: _Limits) -> Image.Image:
@@ -225,4 +233,4 @@ def _from_array(values: np.ndarray, limits: _Limits) -> Image.Image:
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
     picture = Image.fromarray(np.ascontiguousarray(pixels))
-    return _over_white(picture) if picture.mode == "RGBA" else picture.convert("RGB")
+    return laid_over(picture, limits.background) if picture.mode == "RGBA" else picture.convert("RGB")

@@ -19,6 +19,9 @@ FACE_SHARE = 0.55
 MARGIN, FEATHER = 0.15, 0.2
 """How far the changed region reaches beyond the head's box, and its soft edge, over the box's longer side."""
 
+EDGE = 0.125
+"""Width of the soft edge of a crop that a mask would fill, over its side."""
+
 LARGEST_GAIN = 1.5
 """How far the contrast of a colour may be changed at most; beyond, two regions have little in common."""
 
@@ -122,6 +125,13 @@ def face_mask(keypoints: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     mask[[0, -1], :] = 0
     mask[:, [0, -1]] = 0
     return mask
+
+
+def soft_edge(size: tuple[int, int]) -> np.ndarray:
+    """(height, width) float32, 0 on the edge of a canvas of `size` (width, height), rising to 1 within."""
+    across, down = (np.minimum(np.arange(side), np.arange(side)[::-1]) / (EDGE * side) for side in size)
+    rise = np.clip(np.minimum(down[:, None], across[None]), 0, 1)
+    return (rise * rise * (3 - 2 * rise)).astype(np.float32)
 
 
 def match_colours(patch: Image.Image, wanted: Image.Image, where: np.ndarray) -> Image.Image:

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from errors import RequestError
+from face.photo import laid_over
 from generation import ranges
 
 if TYPE_CHECKING:
@@ -82,7 +83,9 @@ def _check_mask(mask: Image.Image, ground: Any) -> None:
 
 
 def as_mask(mask: Image.Image) -> np.ndarray:
-    """A mask picture as (height, width) float32 in 0..1."""
+    """A mask picture as (height, width) float32 in 0..1, 0 where it is transparent."""
+    if mask.has_transparency_data:
+        mask = laid_over(mask.convert("RGBA"), "black")
     return np.asarray(mask.convert("L"), np.float32) / 255
 
 

@@ -16,7 +16,7 @@ from face.photo import open_photo
 from face.region import face_region
 from face.views import view_keypoints
 from generation.canvas import Canvas, Frame
-from generation.crops import Crop, around_face, covering, face_mask
+from generation.crops import Crop, around_face, covering, face_mask, soft_edge
 from generation.into import as_mask, square
 from generation.people import FRONT, masks_of, places_of, side_by_side
 
@@ -112,9 +112,7 @@ def _into_photo(wish: GenerationRequest, photo: Image.Image, analyzer: FaceAnaly
         inside = face_mask(crop.carry(face.keypoints), size) * (1 - _taken(photo, face.keypoints, neighbours, crop))
         return crop_scene(photo, face.keypoints, crop, inside, _known(wish.strength), 1 - inside)
     mask = as_mask(wish.mask)
-    inside = crop.mask_cut(mask)
-    inside[[0, -1], :] = 0
-    inside[:, [0, -1]] = 0
+    inside = crop.mask_cut(mask) * soft_edge(size)
     if not inside.any():
         raise RequestError(
             "The mask lies off the face.", field="mask", cure="Paint over the face, or leave the mask out."

@@ -183,3 +183,13 @@ def test_an_unknown_command_is_one_line_and_exit_code_2(monkeypatch, capsys):
     told = capsys.readouterr()
     assert (ended.value.code, told.out) == (2, "")
     assert told.err == "error: No such command 'xyz'. Try: cli.py --help\n"
+
+
+def test_what_is_transparent_in_a_mask_stays_as_it_is(command, photo):
+    brush = Image.new("RGBA", photo.size, (255, 255, 255, 0))
+    brush.paste((255, 255, 255, 255), (0, 0, 40, 80))
+    brush.save("brush.png")
+    code, _, err = command("--face", "face.png", "--start", "face.png", "--mask", "brush.png", "--size", "80x80")
+    assert code == 0, err
+    assert np.array_equal(pixels("out.png")[:, 40:], np.asarray(photo)[:, 40:])
+    assert not np.array_equal(pixels("out.png")[:, :40], np.asarray(photo)[:, :40])

@@ -85,3 +85,11 @@ def test_a_pipeline_can_be_made_from_another():
     other = StableDiffusionXLInstantIDImg2ImgPipeline.from_pipe(pipe)
     assert other.identity_net is pipe.identity_net
     assert other.unet.dtype == torch.float64
+
+
+def test_a_refused_call_leaves_no_negative_face_behind():
+    pipe = shared()
+    before = quick(pipe)
+    with pytest.raises(RequestError):
+        quick(pipe, negative_image_embeds=tiny_sdxl.face("noise"), controlnet_conditioning_scale=[1.0, 2.0])
+    assert torch.equal(quick(pipe), before)

@@ -42,7 +42,7 @@ def add_mask(session: Session, inbox: Inbox, path: str) -> None:
     """The same for a mask from a file, which has to be of the picture's own size."""
     session.told.pop("mask", None)
     try:
-        mask = open_photo(inbox.take(path, field="mask"), field="mask").convert("L")
+        mask = open_photo(inbox.take(path, field="mask"), field="mask", background="black").convert("L")
         _keep_mask(session, mask)
     except InputError as error:
         session.told["mask"] = str(error)
@@ -55,7 +55,7 @@ def painted(session: Session, drawing: str) -> None:
         head, _, body = drawing.partition(",")
         if head != "data:image/png;base64" or len(body) > LONGEST_PAINTING:
             raise ValueError
-        mask = open_photo(base64.b64decode(body, validate=True), field="mask").convert("L")
+        mask = open_photo(base64.b64decode(body, validate=True), field="mask", background="black").convert("L")
     except (ValueError, binascii.Error, PhotoError):
         session.told["mask"] = "What was painted could not be read. Paint it again."
         return

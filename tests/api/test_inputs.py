@@ -261,3 +261,11 @@ def test_a_control_says_all_that_a_requests_own_does() -> None:
     (control,) = request_of(Options(controls=[option]), {"control_canny.0": buffer.getvalue()}).controls
     assert control.picture is not None
     assert {name: getattr(control, name) for name in KEPT} == option.model_dump()
+
+
+def test_what_is_transparent_in_a_mask_is_black() -> None:
+    buffer = io.BytesIO()
+    Image.new("RGBA", (64, 64), (255, 255, 255, 0)).save(buffer, "PNG")
+    (mask,), (pose,) = (opened({f"{field}.0": buffer.getvalue()}, field) for field in ("mask", "pose"))
+    assert mask.getextrema() == ((0, 0),) * 3
+    assert pose.getextrema() == ((255, 255),) * 3

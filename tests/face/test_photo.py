@@ -367,3 +367,12 @@ def test_a_picture_cut_off_is_refused_when_given_open():
     half = Image.open(io.BytesIO(LOSSLESS["png"][:600]))
     with pytest.raises(PhotoError, match="damaged"):
         open_photo(half)
+
+
+def test_what_is_transparent_in_a_mask_is_black():
+    brush = Image.new("RGBA", (64, 64), (255, 255, 255, 0))
+    brush.paste((255, 255, 255, 255), (0, 0, 32, 64))
+    for source in (brush, np.asarray(brush), _file(brush, "PNG")):
+        levels = np.asarray(open_photo(source, background="black"))
+        assert levels[:, :32].min() == 255
+        assert levels[:, 32:].max() == 0

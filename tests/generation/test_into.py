@@ -241,3 +241,42 @@ def test_settings_say_which_pictures_they_need(engine, photo, scene):
 def test_what_the_photo_decides_is_told(engine, photo, scene):
     notes = engine.prepare(GenerationRequest(photos=(photo,), into=scene, view="up")).notes
     assert [note.split()[0] for note in notes if "no effect" in note] == ["view"]
+
+
+@pytest.fixture
+def wide(engine, monkeypatch):
+    """A photo of one colour, 300 x 200 px, whose face fills a crop of about 64 px in the middle."""
+    find = engine.analyzer.find
+
+    def smaller(image):
+        faces = find(image)
+        if image.size != (300, 200):
+            return faces
+        (face,) = faces
+        middle = np.float32((150, 100))
+        unit = np.float32((50 / 300, 50 / 200))
+        points = (face.keypoints - middle) * unit + middle
+        return [replace(face, keypoints=points, box=(face.box - np.tile(middle, 2)) * np.tile(unit, 2) + 100)]
+
+    monkeypatch.setattr(engine.analyzer, "find", smaller)
+    return Image.new("RGB", (300, 200), (150, 120, 90))
+
+
+def test_a_mask_larger_than_the_face_leaves_no_seam_at_the_edge_of_what_is_made(engine, photo, wide):
+    wish = GenerationRequest(photos=(photo,), seed=1, into=wide, mask=Image.new("L", wide.size, 255))
+    crop = engine.prepare(wish).scene.frame.crop
+    columns, rows = np.meshgrid(np.arange(300), np.arange(200))
+    at = crop.carry(np.stack([columns, rows], axis=-1))
+    depth = np.minimum(at, 63 - at).min(axis=-1) / crop.scale
+    change = np.abs(pixels(run(engine, photo, into=wide, mask=wish.mask)) - np.int16(wide))
+    assert not change[depth < 0].any(), "outside of what is made no pixel changes"
+    within = change[depth > 20].mean()
+    assert within > 3
+    assert change[(depth >= 0) & (depth < 2)].mean() < 0.1 * within
+
+
+def test_a_mask_that_is_transparent_is_black_there(engine, photo, wide):
+    with pytest.raises(RequestError, match="black everywhere"):
+        engine.prepare(
+            GenerationRequest(photos=(photo,), into=wide, mask=Image.new("RGBA", wide.size, (255,) * 3 + (0,)))
+        )

@@ -90,3 +90,13 @@ def test_a_torn_picture_is_told(tmp_path: Path) -> None:
     session = Session()
     add_ground(session, Inbox(tmp_path), str(file))
     assert "refused" in ground_html(session, "start")
+
+
+def test_what_is_transparent_in_a_mask_stays_as_it_is(session: Session, tmp_path: Path) -> None:
+    brush = Image.new("RGBA", (300, 200), (255, 255, 255, 0))
+    brush.paste((255, 255, 255, 255), (0, 0, 150, 200))
+    painted(session, drawing(brush))
+    assert "50 %" in mask_html(session)
+    clear(session, "mask")
+    add_mask(session, Inbox(tmp_path), saved(tmp_path / "up", brush, "brush.png"))
+    assert "50 %" in mask_html(session)
