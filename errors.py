@@ -118,6 +118,12 @@ class TooLarge(ServiceError):
     code = "too_large"
 
 
+class TooSlow(ServiceError):
+    """The request's body did not arrive in the time it had."""
+
+    code = "too_slow"
+
+
 class WrongMediaType(ServiceError):
     """The body is not of the kind that is read here."""
 

@@ -29,7 +29,7 @@ FACES_FORM = form(None, {PHOTOS: (True, "Photos of one person.")}, required=(PHO
 @router.post(
     "/api/v1/faces",
     response_model=FacesAnswer,
-    responses=failures(413, 415, 422, 429),
+    responses=failures(408, 413, 415, 422, 429),
     openapi_extra=FACES_FORM,
     tags=["photos"],
 )

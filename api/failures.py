@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 STATUS: tuple[tuple[type[InstantIDError], int], ...] = (
     (errors.TooLarge, 413),
+    (errors.TooSlow, 408),
     (errors.WrongMediaType, 415),
     (errors.KeyNeeded, 401),
     (errors.ForeignOrigin, 403),

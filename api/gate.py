@@ -4,26 +4,39 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.bodies import Bodies
 from api.failures import answer
 from api.keys import ANYBODY, key_in, owner_of
+from api.pictures import LONGEST_PHOTO
 from api.settings import ServiceSettings
-from errors import ForeignOrigin, InstantIDError, KeyNeeded, TooLarge
+from errors import ForeignOrigin, InstantIDError, KeyNeeded
 
 OPEN_PATHS = ("/api/v1/docs", "/api/v1/openapi.json")
 OPEN_FOLDER = "/api/v1/docs/"
 """Below /api/v1, what is shown to anybody."""
 
+BODIES = 8
+"""Bodies of the largest size that the service holds at once; of smaller ones as many more."""
+
+LONGEST_CALL = LONGEST_PHOTO * 4 // 3 + 2**20
+"""Bytes of a call of the page: names of uploaded files, or one photo as base64 for the tool."""
+CALLS = 4
+UPLOADS = ("/gradio_api/upload",)
+"""Written to the disk while they arrive; app.py bounds their files."""
+
 _UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
 
 
 class Guard:
-    """ASGI middleware. Refuses calls under a name that is not the service's, and what other origins' pages send."""
+    """ASGI middleware before the page. Refuses calls under a name that is not the service's, what other origins' pages
+    send, and bodies that no call of the page has; those of `UPLOADS` are bounded by who reads them."""
 
     def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
         self._app = app
         self._settings = settings
+        self._calls = Bodies(LONGEST_CALL, CALLS * LONGEST_CALL, settings.body_seconds, "Send a smaller photo.")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -31,6 +44,9 @@ class Guard:
                 check_caller(scope, self._settings)
             except InstantIDError as error:
                 await answer(error, headers={"Connection": "close"})(scope, receive, send)
+                return
+            if scope["path"] not in UPLOADS:
+                await self._calls.serve(self._app, scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -65,6 +81,8 @@ class Gate:
     def __init__(self, app: ASGIApp, settings: ServiceSettings) -> None:
         self._app = app
         self._settings = settings
+        most = settings.max_upload
+        self._bodies = Bodies(most, BODIES * most, settings.body_seconds, "Send fewer or smaller pictures.")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -73,11 +91,10 @@ class Gate:
         try:
             check_caller(scope, self._settings)
             scope.setdefault("state", {})["owner"] = self._owner(scope)
-            self._check_length(scope)
         except InstantIDError as error:
             await answer(error, headers={"Connection": "close"})(scope, receive, send)
             return
-        await self._app(scope, self._counted(receive), send)
+        await self._bodies.serve(self._app, scope, receive, send)
 
     def _owner(self, scope: Scope) -> str:
         settings = self._settings
@@ -95,29 +112,6 @@ class Gate:
                 cure="Send the header Authorization: Bearer KEY.",
             )
         return owner
-
-    def _check_length(self, scope: Scope) -> None:
-        length = _header(scope, b"content-length")
-        if length is not None and (not length.isdecimal() or int(length[:20]) > self._settings.max_upload):
-            raise self._too_large()
-
-    def _counted(self, receive: Receive) -> Receive:
-        seen = 0
-
-        async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
-            if message["type"] == "http.request":
-                seen += len(message.get("body", b""))
-                if seen > self._settings.max_upload:
-                    raise self._too_large()
-            return message
-
-        return counted
-
-    def _too_large(self) -> TooLarge:
-        limit = self._settings.max_upload / 2**20
-        return TooLarge(f"The request is larger than {limit:g} MB.", cure="Send fewer or smaller pictures.")
 
 
 def _header(scope: Scope, name: bytes) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
 
 from api.answers import BodyAnswer, JobAnswer, Link, body_answer, job_answer
 from api.asking import Deadline, Key, Linked, Owner, Prefer, Served
@@ -48,7 +49,7 @@ GENERATE_FORM = form(
     request={"type": "string", "description": "Some or all of the text fields as one JSON object."},
     example={"prompt": "in a blue hoodie", "style": "Watercolor", "view": "front", "seed": 7},
 )
-MAKING = failures(409, 413, 415, 422, 429, 504, 507)
+MAKING = failures(408, 409, 413, 415, 422, 429, 504, 507)
 QUEUED: dict[int | str, dict[str, Any]] = {202: {"model": JobAnswer, "description": "In the queue."}}
 
 
@@ -66,6 +67,7 @@ async def generate_identity_body(
 
     A caller that hangs up before cancels the job, unless it sent an Idempotency-Key to come back with.
     """
+    await run_in_threadpool(service.require_room, key)
     sent = await read_form(request, (FACES,))
     photos = named(sent.files)
     if not photos:
@@ -73,6 +75,8 @@ async def generate_identity_body(
     document = options_in(sent.fields, BodyOptions).model_dump(mode="json", exclude_none=True)
     submit = partial(service.submit, owner, BODY, document, photos, key=key, deadline=deadline)
     job, _ = await service.inspect(submit)
+    del sent, photos, submit
+    request.state.body.over()
     if _later(prefer):
         return _accepted(job, link)
     job = await service.until_over(job, request.is_disconnected, leave=key is not None)
@@ -84,6 +88,7 @@ async def generate(
     request: Request, service: Served, owner: Owner, link: Linked, deadline: Deadline, key: Key = None
 ) -> Response:
     """Pictures of one person or several: everything that a GenerationRequest can ask for. Answers with a job."""
+    await run_in_threadpool(service.require_room, key)
     sent = await read_form(request, FILE_FIELDS)
     photos = named(sent.files)
     if not any(name.startswith(("photos.", "template.")) for name in photos):

@@ -16,6 +16,7 @@ MEANINGS = {
     403: "Sent by a web page of another origin.",
     404: "There is no such thing, or it is somebody else's.",
     405: "No such method.",
+    408: "The request did not arrive in time.",
     409: "Canceled before it was done.",
     413: "Too large.",
     415: "The body is no form.",

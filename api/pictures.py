@@ -30,6 +30,8 @@ TEMPLATE = "template"
 FILE_FIELDS = (PHOTOS, *PEOPLE, *SINGLE, *CONTROLS, TEMPLATE)
 """Form fields of `POST /generate` that take files."""
 
+LONGEST_PHOTO = 12 * 2**20
+"""Bytes of a photo that comes as text in a call of the page's port."""
 MOST_MEGAPIXELS = 120
 """Of all pictures of a request together, in millions; opened they take three bytes a pixel."""
 

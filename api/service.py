@@ -69,6 +69,11 @@ class Service:
             raise QueueFull("Too many requests wait already.", cure="Try again later.")
         return await anyio.to_thread.run_sync(call, limiter=self._inspections)
 
+    def require_room(self, key: str | None) -> None:
+        """Raises QueueFull before anything of a request is read. A known key finds its job in a full queue too."""
+        if key is None and self.store.counts()["queued"] >= self.settings.queue_limit:
+            raise QueueFull("Too many jobs wait already.", cure="Try again later.")
+
     def submit(
         self,
         owner: str,

@@ -33,6 +33,7 @@ class ServiceSettings:
         deadline: seconds that a job may take, waiting included, when the caller names none; also the most one may name.
         kept: seconds for which results stay.
         max_upload: bytes of a request's body.
+        body_seconds: in which a request's body has to arrive.
         api_keys: (name, SHA-256 of the key in hexadecimal) of each caller; without any, no key is asked for.
         require_key: refuse callers without a key even when there are no keys.
         origins: further origins whose pages may send requests; the service's own may.
@@ -49,6 +50,7 @@ class ServiceSettings:
     deadline: float = 900.0
     kept: float = 3600.0
     max_upload: int = 40 * 2**20
+    body_seconds: float = 60.0
     api_keys: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     require_key: bool = False
     origins: tuple[str, ...] = ()

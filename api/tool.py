@@ -9,12 +9,11 @@ from collections.abc import Callable
 
 from api.keys import ANYBODY
 from api.options import Options, validated
+from api.pictures import LONGEST_PHOTO
 from api.recipes import GENERATE
 from api.service import Service
 from errors import InstantIDError, PhotoError
 
-LONGEST_PHOTO = 20 * 2**20
-"""Bytes of the photo."""
 POLL = 0.1
 
 Tool = Callable[..., bytes]

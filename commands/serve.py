@@ -16,6 +16,9 @@ from errors import RequestError
 from generation.settings import Settings
 from style_presets import STYLES, load_styles
 
+CONNECTIONS = 1024
+"""Connections at once, open event streams among them; further ones are answered with 503."""
+
 
 def serve(
     profile: Annotated[str | None, typer.Option(help="Weights: auto, miniature, realvisxl, ...")] = None,
@@ -65,6 +68,7 @@ def serve(
             server_header=False,
             timeout_graceful_shutdown=int(service_settings.grace),
             timeout_keep_alive=75,
+            limit_concurrency=CONNECTIONS,
         )
     )
     # uvicorn ends in order at these and then raises them again, which would end the process before its worker has

@@ -3,11 +3,13 @@
 import os
 import socket
 import tempfile
+import time
 from pathlib import Path
 
 import psutil
 import pytest
 
+from api.gate import BODIES
 from api.keys import new_key
 from api.settings import ServiceSettings
 from errors import RequestError
@@ -55,6 +57,50 @@ def test_a_gigabyte_is_refused_before_it_costs_anything(serve, chunked, tmp_path
     assert [path.name for path in tmp_path.iterdir() if not path.name.startswith("jobs.db")] == []
     assert served.client.get("/healthz").status_code == 200
     assert served.service.metrics.requests.labels("POST", "other" if not chunked else URL, "413")._value.get() == 1
+
+
+def opened(address: str, length: int, begun: int = 0) -> socket.socket:
+    """A request that announces a body, sends so much of it, and then waits."""
+    host, _, port = address.removeprefix("http://").partition(":")
+    line = socket.create_connection((host, int(port)), timeout=60)
+    head = f"POST {URL} HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+    opening = b'--x\r\nContent-Disposition: form-data; name="face_image"; filename="a.jpg"\r\n\r\n'
+    line.sendall(f"{head}Content-Length: {length}\r\n\r\n".encode() + opening + bytes(begun))
+    return line
+
+
+def test_a_body_has_its_time_to_arrive(serve) -> None:
+    served = serve(worker=None, body_seconds=0.5)
+    with opened(served.address, MB) as line:
+        assert line.recv(65536).startswith(b"HTTP/1.1 408")
+    assert served.client.get("/healthz").status_code == 200
+
+
+def test_unfinished_uploads_do_not_pile_up(serve, jpeg) -> None:
+    served = serve(worker=None, max_upload=MB)
+    lines = [opened(served.address, MB, MB // 2) for _ in range(BODIES)]
+    try:
+        until = time.monotonic() + 60
+        while (answer := served.client.post("/api/v1/faces", files={"photos": jpeg})).status_code != 429:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert answer.json()["error"]["code"] == "queue_full"
+        assert int(answer.headers["retry-after"]) >= 1
+        assert served.client.get("/api/v1/styles").status_code == 200
+    finally:
+        for line in lines:
+            line.close()
+    while (answer := served.client.post("/api/v1/faces", files={"photos": jpeg})).status_code == 429:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert answer.status_code == 200
+
+
+def test_a_full_queue_is_told_before_the_body_is_read(serve, jpeg) -> None:
+    served = serve(worker=None, queue_limit=1)
+    served.job(files={"photos": jpeg})
+    with opened(served.address, MB) as line:
+        assert line.recv(65536).startswith(b"HTTP/1.1 429")
 
 
 def test_photos_do_not_touch_the_disk_on_their_way_in(serve, photo, tmp_path, monkeypatch) -> None:
