@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from generation.prompt import PromptReader
 from generation.request import GenerationRequest
 from generation.scene import Scene, scene_of
 from generation.sources import Sources
+from generation.windows import idle
 from style_presets import Style, apply_style
 
 if TYPE_CHECKING:
@@ -120,6 +122,7 @@ def prepare(
         *_left_out(identities),
         *borders,
         *scene.notes,
+        *idle(wish, _steps(wish, scene)),
         None if wish.refine != "never" else _small_face_note(scene),
     ]
     return Prepared(
@@ -158,6 +161,14 @@ def region_of(scene: Scene, *, face_region_only: bool) -> np.ndarray | None:
     if len(scene.keypoints) > 1:
         return masks_of(scene.keypoints, scene.size, face_region_only=face_region_only)
     return face_region(scene.keypoints, scene.size) if face_region_only else None
+
+
+def _steps(wish: GenerationRequest, scene: Scene) -> int:
+    """Steps that a settled request goes through; a run from a picture leaves out its first ones."""
+    steps = wish.steps or 1
+    if scene.canvas is None:
+        return steps
+    return max(1, int(max(steps, math.ceil(1 / scene.canvas.strength)) * scene.canvas.strength))
 
 
 def _left_out(identities: Sequence[Identity]) -> list[str]:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from face.face import Face, similarity
 from face.keypoints import keypoint_error
+from face.views import FACE_HEIGHT, frontal_interocular
 
 if TYPE_CHECKING:
     from face.analyzer import FaceAnalyzer
@@ -17,6 +18,8 @@ def faces_at(
     image: Image.Image, places: np.ndarray, analyzer: "FaceAnalyzer", where: np.ndarray | None = None
 ) -> list[Face | None]:
     """The face in each place, the best fitting pairs first, no face in two; None where none is left.
+
+    With several places, or in a larger picture, a face further from a place than its own height is somebody else's.
 
     Args:
         image: RGB.
@@ -32,12 +35,18 @@ def faces_at(
         (number, place): keypoint_error(faces[number].keypoints, wanted)
         for number in left
         for place, wanted in enumerate(places)
+        if (where is None and len(places) == 1) or _near(faces[number].keypoints, wanted)
     }
     for number, place in sorted(errors, key=lambda pair: errors[pair]):
         if number in left and at[place] is None:
             at[place] = faces[number]
             left.remove(number)
     return at
+
+
+def _near(found: np.ndarray, wanted: np.ndarray) -> bool:
+    height = FACE_HEIGHT * frontal_interocular(wanted)
+    return float(np.linalg.norm(found.mean(axis=0) - wanted.mean(axis=0))) <= height
 
 
 def _nose_in(face: Face, where: np.ndarray) -> bool:

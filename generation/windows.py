@@ -77,5 +77,34 @@ def _conditional(value: Any, rows: int) -> Any:
 def adapter_scale(wish: GenerationRequest, step: int, steps: int) -> float:
     """Strength of the face adapter in a step, counted from 0: 0 outside of its window, by the rule of ControlNets."""
     start, end = wish.adapter_start or 0.0, 1.0 if wish.adapter_end is None else wish.adapter_end
-    within = step / steps >= start and (step + 1) / steps <= end
-    return (wish.adapter_scale or 0.0) if within else 0.0
+    return (wish.adapter_scale or 0.0) if _within(step, start, end, steps) else 0.0
+
+
+def _within(step: int, start: float, end: float, steps: int) -> bool:
+    """Whether a step lies wholly in a part of the run, as diffusers decides for ControlNets."""
+    return step / steps >= start and (step + 1) / steps <= end
+
+
+def idle(wish: GenerationRequest, steps: int) -> list[str]:
+    """Notes on parts of a settled request's run that hold none of its steps, so that what acts there does nothing.
+
+    steps: those that are gone through, fewer than asked for where a run starts from a picture.
+    """
+    parts = [
+        ("IdentityNet", wish.identity_net_scale, wish.identity_start, wish.identity_end),
+        ("The face adapter", wish.adapter_scale, wish.adapter_start, wish.adapter_end),
+        *((f"The control {one.kind}", one.strength, one.start, one.end) for one in wish.controls),
+    ]
+    told = [
+        f"{name} did nothing: its part of the run, {start:g} to {end:g}, holds none of the {steps} steps whole. "
+        "Widen it or take more steps."
+        for name, strength, start, end in parts
+        if strength
+        and start is not None
+        and end is not None
+        and not any(_within(step, start, end, steps) for step in range(steps))
+    ]
+    start, end = wish.guidance_start or 0.0, 1.0 if wish.guidance_end is None else wish.guidance_end
+    if (wish.guidance or 0.0) > 1.0 and start < end and math.ceil(start * steps) >= math.ceil(end * steps):
+        told.append(f"Nothing was guided: that part of the run, {start:g} to {end:g}, holds none of the {steps} steps.")
+    return told

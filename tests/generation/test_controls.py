@@ -291,3 +291,9 @@ def test_poses_are_drawn_where_people_are_and_refused_where_nobody_is(annotators
     monkeypatch.setattr(annotate, "_people", lambda *_: np.array([[5.0, 5, 40, 50], [30, 5, 40, 50]]))
     monkeypatch.setattr(annotate, "SURE", -10.0)
     assert np.asarray(annotate.pose(photo, annotators / "people", annotators / "joints")).any()
+
+
+def test_a_control_whose_window_holds_no_step_is_told(controlled, photo, square):
+    control = Control("canny", start=0.5, end=0.55, picture=square)
+    notes = controlled.prepare(GenerationRequest(photos=(photo,), steps=4, controls=(control,))).notes
+    assert any(note.startswith("The control canny did nothing") for note in notes)

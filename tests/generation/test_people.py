@@ -12,6 +12,8 @@ from face.face import Face
 from face.views import view_keypoints
 from generation.people import Person, masks_of, scores_of, side_by_side
 from generation.request import GenerationRequest
+from generation.scoring import faces_at
+from tests.steady_faces import SteadyAnalyzer
 
 SIZE = (96, 64)
 
@@ -181,3 +183,17 @@ def test_numbers_that_do_not_match_are_refused(engine, couple, wish, field):
         engine.prepare(replace(ask(couple), **wish))
     assert told.value.field == field
     assert told.value.cure
+
+
+def test_a_bystander_is_not_taken_for_a_person_who_was_not_made(monkeypatch, photo):
+    places = side_by_side(2, (192, 192), None, 0.3, 0.25)
+    analyzer = SteadyAnalyzer()
+    (face,) = analyzer.find(photo)
+    beside, below = places[0] + 5, places[1] + np.float32((0, 100))
+    found = [replace(face, keypoints=points) for points in (beside, below)]
+    monkeypatch.setattr(analyzer, "find", lambda image: found)
+    first, second = faces_at(photo, places, analyzer)
+    assert first is found[0]
+    assert second is None
+    del found[0]
+    assert faces_at(photo, places[1:], analyzer)[0] is found[0], "alone in the picture it can be nobody else"

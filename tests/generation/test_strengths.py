@@ -106,6 +106,26 @@ def test_the_adapter_acts_in_its_window(engine, photo):
     assert seen == [0, 0.6, 0.6, 0, 0.6, 0.6]
 
 
+@pytest.mark.parametrize(
+    ("wish", "told"),
+    [
+        ({"adapter_start": 0.5, "adapter_end": 0.55}, ["The face adapter"]),
+        ({"adapter_start": 0.5, "adapter_end": 0.75}, []),
+        ({"adapter_start": 0.5, "adapter_end": 0.55, "adapter_scale": 0.0}, []),
+        ({"identity_start": 0.1, "identity_end": 0.3}, ["IdentityNet"]),
+        ({"identity_end": 0.25}, []),
+        ({"identity_end": 0.25, "start_picture": PHOTO, "strength": 0.5}, ["IdentityNet"]),
+        ({"guidance_start": 0.55, "guidance_end": 0.7}, ["Nothing was guided"]),
+        ({"guidance_start": 0.5, "guidance_end": 0.55}, []),
+    ],
+)
+def test_a_window_that_holds_no_step_is_told(engine, photo, wish, told):
+    notes = engine.prepare(GenerationRequest(photos=(photo,), seed=1, steps=4, **wish)).notes
+    idle = [note for note in notes if "holds none of the" in note]
+    assert [note.startswith(name) for note, name in zip(idle, told, strict=True)] == [True] * len(told)
+    assert all(f"{wish[name]:g}" in note for note in idle for name in wish if name.endswith(("_start", "_end")))
+
+
 def test_colours_are_compared_with_the_picture_without_identity(engine, photo):
     made, result = pixels(engine, photo, compare_colours=True)
     assert np.array_equal(made, pixels(engine, photo)[0])
