@@ -45,6 +45,8 @@ def exported(
     installed.require()
     hush_libraries()
     sources = compiled.sources_of(profile, store, controls, loras)
+    for note in compiled.check_loras(sources):
+        print(note)
     folder = compiled.exports_of(profile, settings) / precision
     with bar() as tell:
         return export(sources, folder, profile.name, precision, tell=tell), folder

@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from errors import RequestError, WeightsError, WeightsMissing
 from generation.checkpoints import noise_schedule
+from generation.lora import check_fit
+from generation.lora_choice import Lora, settled
 from generation.settings import Settings
 from generation.sources import Sources as Places
 from openvino_backend import installed
 from openvino_backend.manifest import FILE as MANIFEST
 from openvino_backend.manifest import Manifest
+from weights.places import find
+from weights.published import Part
 from weights.registry import PROFILES, Profile
 from weights.store import Store
 
@@ -36,7 +40,7 @@ class Compiled:
     Attributes:
         load_net: folder of a further ControlNet -> the compiled one.
         export: the networks behind it.
-        provenance: what the settings of results say of it.
+        provenance: what the settings of results say of it; where and how it ran, `export.running` tells.
     """
 
     pipeline: Any
@@ -127,7 +131,7 @@ def sources_of(
             field="control",
             cure=f"Choose of: {', '.join(nets)}." if nets else "Leave it out.",
         )
-    places = Places(store)
+    places, wanted = Places(store), settled([Lora(*one) for one in loras])
     return Sources(
         base=store.path(profile.base),
         identity_net=store.path(profile.identity_net),
@@ -137,8 +141,31 @@ def sources_of(
         variant=profile.base.weight.variant,
         checkpoint=profile.checkpoint,
         controls={kind: places.weight(nets[kind].weight, "control") / nets[kind].path for kind in controls},
-        loras=tuple(FusedLora(name, weight, places.lora(name)) for name, weight in loras),
+        loras=tuple(FusedLora(one.path, one.weight, places.lora(one.path)) for one in wanted),
     )
+
+
+def check_loras(sources: Sources) -> tuple[str, ...]:
+    """Notes on what of the LoRAs belongs to no layer of these networks, of which nothing but configurations is read.
+
+    Raises RequestError for a LoRA that does not fit, lacks halves, or is a DoRA.
+    """
+    if not sources.loras:
+        return ()
+    import torch
+    from diffusers import StableDiffusionXLPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+    base = sources.base
+    with torch.device("meta"):
+        unet = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(base / "unet", local_files_only=True))
+        parts: dict[str, Any] = {
+            name: kind(CLIPTextConfig.from_pretrained(base / name, local_files_only=True))
+            for name, kind in (("text_encoder", CLIPTextModel), ("text_encoder_2", CLIPTextModelWithProjection))
+        }
+    parts |= dict.fromkeys(("vae", "tokenizer", "tokenizer_2", "scheduler"))
+    pipeline = StableDiffusionXLPipeline(unet=unet, **parts, add_watermarker=False)
+    return check_fit(pipeline, [lora.file for lora in sources.loras])
 
 
 def controls_here(profile: Profile, store: Store) -> list[str]:
@@ -187,15 +214,13 @@ def load(profile: Profile, store: Store, settings: Settings) -> Compiled:
         pipeline.scheduler.register_to_config(**noise_schedule(profile.checkpoint))
 
     def load_net(wanted: Path) -> Any:
-        places = Places(store)
-        nets = {places.weight(part.weight, "controls") / part.path: kind for kind, part in profile.controls}
+        nets = {_lies(part, store): kind for kind, part in profile.controls}
         export.check_sources(f"control_{nets[wanted]}", Sources.of_control(wanted))
         return export.control(nets[wanted])
 
     def session(file: Path) -> Any:
         return session_of(export, file)
 
-    unet = export.opened["unet"]
     return Compiled(
         pipeline,
         FaceAnalyzer(sources.face_pack, det_size=profile.det_size, session=session),
@@ -203,12 +228,15 @@ def load(profile: Profile, store: Store, settings: Settings) -> Compiled:
         export,
         {
             "backend": "openvino",
-            "device": ", ".join(unet.devices),
             "precision": precision,
-            "arithmetic": unet.arithmetic,
             "loras": list(export.manifest.loras),
         },
     )
+
+
+def _lies(part: Part, store: Store) -> Path:
+    """Where a part of a weight is looked for, whether it is there or not."""
+    return (part.weight.folder or find(part.weight, store.models_dir)) / part.path
 
 
 def _pipeline(profile: Profile, export: Export, base: Path) -> Any:

@@ -53,6 +53,7 @@ class Engine:
         load_net: reads the folder of a further ControlNet; None for `generation.controls.load_net`.
         sources: where LoRAs and other extras come from; None for the usual places.
         provenance: what the settings of every result say about code and weights, JSON-able.
+        running: asked after every request for what its settings say of where and how the networks ran.
         remarks: asked after every request for what is to be known of the networks.
     """
 
@@ -66,6 +67,7 @@ class Engine:
         sources: Sources | None = None,
         load_net: Callable[[Path], Any] | None = None,
         provenance: Mapping[str, Any] | None = None,
+        running: Callable[[], Mapping[str, Any]] = dict,
         remarks: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self.profile = profile
@@ -77,6 +79,7 @@ class Engine:
         self._reader = PromptReader(pipeline.tokenizer)
         self._provenance = {**(provenance or {}), "profile": profile.name}
         self._of_networks = remarks
+        self._running = running
         self._pristine_scheduler = pipeline.scheduler
         self._scheduler_config = dict(pipeline.scheduler.config)
         self._turns = Turns()
@@ -181,7 +184,7 @@ class Engine:
             told += _remarks(made, wish)
         return GenerationResult(
             images=tuple(images),
-            settings={**prepared.settings(), **self._provenance},
+            settings={**prepared.settings(), **self._provenance, **self._running()},
             profile=self.profile.name,
             seconds=time.perf_counter() - started,
             references=prepared.identity.reports,

@@ -101,6 +101,7 @@ def _compiled_engine(chosen: Profile, store: Store, settings: Settings, styles: 
         load_net=parts.load_net,
         sources=Sources(store),
         provenance={"weights": fingerprint(chosen, store), **parts.provenance, **_made_with("openvino")},
+        running=parts.export.running,
         remarks=parts.export.remarks,
     )
 

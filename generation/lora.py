@@ -55,6 +55,18 @@ def applied(pipeline: Any, loras: Sequence[Lora], files: Sequence[Path]) -> Iter
         pipeline.unload_lora_weights()
 
 
+def check_fit(pipeline: Any, files: Sequence[Path]) -> tuple[str, ...]:
+    """Notes on parts of LoRA files that belong to no layer of a pipeline.
+
+    Raises RequestError for what `applied` refuses; its networks may be without weights, on the meta device.
+    """
+    try:
+        told = [_load(pipeline, file, f"lora_{number}") for number, file in enumerate(files)]
+        return tuple(note for note in told if note)
+    finally:
+        pipeline.unload_lora_weights()
+
+
 def _built_in(fused: Sequence[tuple[str, float]], loras: Sequence[Lora]) -> tuple[str, ...]:
     """Notes on the LoRAs that compiled networks were exported with; nothing can be put on them or taken off."""
     wanted = [(lora.path, lora.weight) for lora in loras]

@@ -75,8 +75,7 @@ class Network:
         streams: rows of a batch computed beside each other; more than one only for networks with rows, see ROWLESS.
 
     Attributes:
-        name: of the file. devices: that it runs on.
-        arithmetic: precision that was truly taken, "f32", "f16" or "bf16".
+        name: of the file.
         lost_at: the precision at which an answer was lost, None as long as none was.
         watch: told the inputs of each call, for calibration.
         calls, seconds: so far.
@@ -85,7 +84,7 @@ class Network:
     def __init__(self, file: Path, device: Device, dtype: str | None = None, streams: int = 1) -> None:
         self.name = file.stem
         self._file, self._device, self._streams = file, device, streams
-        compiled = self._compile(dtype)
+        compiled = self._compile(dtype or device.dtype)
         self.inputs = [port.get_any_name() for port in compiled.inputs]
         self.outputs = [port.get_any_name() for port in compiled.outputs]
         self.shapes = {port.get_any_name(): port.get_partial_shape() for port in (*compiled.inputs, *compiled.outputs)}
@@ -93,7 +92,24 @@ class Network:
         self.watch: Callable[[Mapping[str, np.ndarray]], None] | None = None
         self.calls, self.seconds = 0, 0.0
 
-    def _compile(self, dtype: str | None) -> Any:
+    @property
+    def devices(self) -> list[str]:
+        """That it runs on now; AUTO may change them while it warms up."""
+        return list(self._compiled.get_property("EXECUTION_DEVICES"))
+
+    @property
+    def arithmetic(self) -> str:
+        """Precision that is truly taken, "f32", "f16" or "bf16"; "auto" of a device that does not tell."""
+        wanted = "INFERENCE_PRECISION_HINT"
+        supported = self._compiled.get_property("SUPPORTED_PROPERTIES")
+        if wanted in supported:
+            return str(self._compiled.get_property(wanted).get_type_name())
+        # AUTO has none of its own; those of the devices behind it count.
+        behind = self._compiled.get_property("DEVICE_PROPERTIES") if "DEVICE_PROPERTIES" in supported else {}
+        told = {str(one[wanted].get_type_name()) for one in behind.values() if wanted in one}
+        return ", ".join(sorted(told)) or HINTS.get(self._dtype, "auto")
+
+    def _compile(self, dtype: str) -> Any:
         properties = self._device.properties(dtype, self._streams)
         try:
             compiled = core().compile_model(self._file, self._device.name, properties)
@@ -103,8 +119,7 @@ class Network:
                 field="device",
                 cure="Choose another device, or --device cpu.",
             ) from error
-        self.devices = list(compiled.get_property("EXECUTION_DEVICES"))
-        self.arithmetic = str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
+        self._compiled, self._dtype = compiled, dtype
         self._requests = [compiled.create_infer_request() for _ in range(self._streams)]
         return compiled
 
@@ -137,9 +152,10 @@ class Network:
         return answer
 
     def _whole(self, answer: Sequence[np.ndarray]) -> bool:
-        """Whether there are numbers everywhere, and a picture where one is due."""
+        """Whether there are numbers everywhere, and a picture in every row where one is due."""
         return all(
-            bool(np.isfinite(array).all()) and (name not in VARIED or float(np.ptp(array)) > 0)
+            bool(np.isfinite(array).all())
+            and (name not in VARIED or bool((np.ptp(array.reshape(len(array), -1), axis=1) > 0).all()))
             for name, array in zip(self.outputs, answer, strict=True)
         )
 

@@ -87,6 +87,11 @@ class Export:
             if network.lost_at is not None
         )
 
+    def running(self) -> dict[str, str]:
+        """Where the UNet runs, and the precision of its arithmetic as it is now."""
+        unet = self.opened["unet"]
+        return {"device": ", ".join(unet.devices), "arithmetic": unet.arithmetic}
+
     def components(self) -> dict[str, Any]:
         """Modules for a pipeline, without tokenizers and scheduler."""
         resampler = CompiledResampler.behind(self._configs["resampler"], network=self.network("resampler"))

@@ -4,12 +4,16 @@ import json
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
 import cli
 from commands import openvino_compare as comparing
 from errors import InstantIDError
+from generation import compiled
 from openvino_backend import installed
+from weights.registry import PROFILES
+from weights.store import Store
 
 
 def refused(*arguments):
@@ -46,6 +50,37 @@ def test_wishes_that_cannot_be_granted_are_told(arguments, said, tmp_path):
     profile = () if "--profile" in arguments else ("--profile", "miniature")
     assert said in refused(*arguments, *profile, *place)
     assert not any(tmp_path.rglob("*.xml"))
+
+
+LAYER = "unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q"
+FIRST, SECOND = np.ones((2, 192), np.float32), np.ones((192, 2), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "said"),
+    [
+        ({"unet.nowhere.lora_A.weight": FIRST, "unet.nowhere.lora_B.weight": SECOND}, "does not fit these weights"),
+        ({f"{LAYER}.lora_A.weight": FIRST[:, :9], f"{LAYER}.lora_B.weight": SECOND[:9]}, "does not fit these weights"),
+        ({f"{LAYER}.lora_A.weight": FIRST}, "lacks the second half of 1 of its 1 parts"),
+        ({f"{LAYER}.lora_A.weight": FIRST, f"{LAYER}.lora_magnitude_vector": SECOND[:, 0]}, "is a DoRA"),
+    ],
+    ids=["nowhere", "other widths", "half", "dora"],
+)
+def test_a_lora_that_cannot_be_fused_is_refused_before_anything_is_converted(tensors, said, tmp_path):
+    save_file(tensors, tmp_path / "look.safetensors")
+    wish = ("export", "--profile", "miniature", "--lora", f"{tmp_path / 'look.safetensors'}:0.5")
+    assert said in refused(*wish, "--out", tmp_path / "exports")
+    assert not (tmp_path / "exports").exists()
+
+
+def test_what_of_a_lora_belongs_to_no_layer_is_told(tmp_path):
+    layers = (LAYER, "unet.nowhere")
+    save_file(
+        {f"{one}.lora_A.weight": FIRST for one in layers} | {f"{one}.lora_B.weight": SECOND for one in layers},
+        tmp_path / "look.safetensors",
+    )
+    sources = compiled.sources_of(PROFILES["miniature"], Store(), loras=((str(tmp_path / "look.safetensors"), 0.5),))
+    assert compiled.check_loras(sources)[0].endswith("1 of its 2 parts belong to no layer here and had no effect.")
 
 
 def variant(name, size, identity, first=None):

@@ -56,6 +56,25 @@ def test_what_is_lost_at_32_bits_too_is_no_picture(tmp_path, name, factor, first
         toy.run({"x": row(first)})
 
 
+def test_one_black_picture_among_others_is_lost_too(tmp_path):
+    x = operations.parameter([-1, 16], np.float32, name="x")
+    doubled = operations.add(x, x)
+    doubled.output(0).get_tensor().set_names({"pixels"})
+    openvino.save_model(openvino.Model([doubled], [x], "toy"), tmp_path / "toy.xml", compress_to_fp16=False)
+    toy = Network(tmp_path / "toy.xml", EXACT)
+    assert toy.run({"x": np.concatenate([row(1), row(2)])})[0].shape == (2, 16)
+    with pytest.raises(BrokenPicture, match="toy lost the picture"):
+        toy.run({"x": np.concatenate([row(1), 0 * row(1)])})
+
+
+@pytest.mark.parametrize("device", ["AUTO", "AUTO:CPU"])
+def test_a_device_that_openvino_chooses(tmp_path, device):
+    toy = network(tmp_path, "noise", 1, Device(device, "float32"))
+    assert np.allclose(toy.run({"x": row(2)})[0], row(2))
+    assert (toy.devices, toy.arithmetic) == (["CPU"], "f32")
+    assert network(tmp_path, "noise", 1, Device(device)).arithmetic in ("f32", "bf16", "f16")
+
+
 def test_residuals_may_be_nought(tmp_path):
     """A ControlNet at the beginning of its training has no others."""
     assert not network(tmp_path, "residual", 0, EXACT).run({"x": row(1)})[0].any()

@@ -9,12 +9,13 @@ import torch
 from errors import InstantIDError, RequestError, WeightsMissing
 from face.photo import open_photo
 from generation import decode, lora
-from generation.compiled import available
+from generation.compiled import available, load
 from generation.loading import load_engine
 from generation.request import GenerationRequest, Lora, Progress
 from generation.settings import Settings
 from openvino_backend import installed
-from weights.registry import ASSETS, PROFILES
+from weights.registry import ASSETS, CONTROL_POSE, PROFILES, Part
+from weights.store import Store
 
 MINIATURE = PROFILES["miniature"]
 
@@ -84,6 +85,24 @@ def test_a_precision_that_lost_a_picture_is_told_with_the_result(engines, monkey
     monkeypatch.setattr(network, "lost_at", "f16")
     *_, result = engines[1].generate(wish(steps=2))
     assert any("unet lost the picture at f16" in note for note in result.notes)
+
+
+def test_the_arithmetic_of_a_result_is_that_of_its_making(exports):
+    engine = load_engine(MINIATURE, Settings(backend="openvino", device="CPU", exports=exports, dtype="bfloat16"))
+    network = engine._pipeline.unet.network
+    for _ in range(2):
+        *_, result = engine.generate(wish(steps=2))
+        assert (result.settings["device"], result.settings["arithmetic"]) == ("CPU", network.arithmetic)
+        network._compile("float32")  # as after a picture that was lost
+    assert result.settings["arithmetic"] == "f32"
+
+
+def test_a_control_needs_the_weights_of_no_other(exports):
+    elsewhere = (*MINIATURE.controls, ("pose", Part(CONTROL_POSE)))
+    profile, store = replace(MINIATURE, controls=elsewhere), Store(exports / "empty", offline=True)
+    parts = load(profile, store, Settings(backend="openvino", device="CPU", exports=exports))
+    with pytest.raises(RequestError, match="ControlNet for canny was not exported"):
+        parts.load_net(store.path(dict(MINIATURE.controls)["canny"]))
 
 
 def test_a_lora_is_refused_or_told_never_passed_over(engines, tmp_path, monkeypatch):
