@@ -157,14 +157,15 @@ def check_loras(sources: Sources) -> tuple[str, ...]:
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
     base = sources.base
+    config: Any = UNet2DConditionModel.load_config(base / "unet", local_files_only=True)
     with torch.device("meta"):
-        unet = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(base / "unet", local_files_only=True))
-        parts: dict[str, Any] = {
+        parts: dict[str, Any] = {"unet": UNet2DConditionModel.from_config(config)}
+        parts |= {
             name: kind(CLIPTextConfig.from_pretrained(base / name, local_files_only=True))
             for name, kind in (("text_encoder", CLIPTextModel), ("text_encoder_2", CLIPTextModelWithProjection))
         }
     parts |= dict.fromkeys(("vae", "tokenizer", "tokenizer_2", "scheduler"))
-    pipeline = StableDiffusionXLPipeline(unet=unet, **parts, add_watermarker=False)
+    pipeline = StableDiffusionXLPipeline(**parts, add_watermarker=False)
     return check_fit(pipeline, [lora.file for lora in sources.loras])
 
 
