@@ -151,7 +151,11 @@ def main() -> None:
     parser.add_argument("--report", type=Path, help="write the tables to this file, with the command above them")
     chosen = parser.parse_args()
     lines = ["# Control, measured", "", f"`python -m benchmarks.control {' '.join(sys.argv[1:])}`", ""]
-    lines += ["A face that was not found counts as a likeness of 0.", ""]
+    lines += [
+        "Likeness is the cosine by the miniature's own recogniser, which the pictures are made from too; what a second "
+        "one says is in [RESULTS.md](RESULTS.md). A face that was not found counts as 0.",
+        "",
+    ]
     engine = load_engine("miniature", Settings.from_environment(device="cpu"))
     for part in chosen.parts:
         table = [f"## {part}, {chosen.people} people", ""]

@@ -171,7 +171,6 @@ def generate(
     width, height = size_of(size)
     given = {
         "pose": None if pose is None else photo_at(pose, "pose"),
-        "assignment": None if order is None else order_of(order),
         "start_picture": None if start is None else photo_at(start, "start"),
         "into": None if into is None else photo_at(into, "into"),
         "into_face": into_face,
@@ -207,6 +206,7 @@ def generate(
     options = {name: value for name, value in given.items() if value is not None}
     photos, given_others = people_of(face or [], person or [])
     options |= {"others": given_others} if given_others else {}
+    options |= {} if order is None else {"assignment": order_of(order, 1 + len(given_others))}
     request = request_from_settings(without(kept, options), photos, profile=chosen, **options)
     request = request.resolved(chosen, styles)
     files = files_for(out, request.count, overwrite)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from errors import PhotoError, RequestError
-from face.photo import open_photo
+from face.photo import ENDINGS, open_photo
 from generation import modes
 from generation import strengths as presets
 from generation.controls import Control
@@ -24,9 +24,7 @@ POSE_SETTINGS = ("view", "view_size", "view_centre", "keypoints", "pose_face")
 def people_of(face: list[Path], person: list[Path]) -> tuple[tuple[Image.Image, ...], tuple[Person, ...]]:
     """Photos of the first person, and the others. A first person may be given by --face or as the first --person."""
     everybody = [face] if face else []
-    everybody += [
-        sorted(one for one in path.iterdir() if one.is_file()) if path.is_dir() else [path] for path in person
-    ]
+    everybody += [_photos_in(path) if path.is_dir() else [path] for path in person]
     if not everybody:
         raise RequestError("Nobody was named.", field="face", cure="Give a photo with --face, or several --person.")
     opened = [
@@ -36,12 +34,34 @@ def people_of(face: list[Path], person: list[Path]) -> tuple[tuple[Image.Image, 
     return opened[0], tuple(Person(photos) for photos in opened[1:])
 
 
-def order_of(text: str) -> tuple[int, ...]:
-    """People counted from 1 on the command line, from 0 within."""
+def _photos_in(folder: Path) -> list[Path]:
+    """Photos of one person; what is hidden or called otherwise is passed over. Raises RequestError without any."""
+    photos = sorted(
+        one
+        for one in folder.iterdir()
+        if one.is_file() and one.suffix.lower() in ENDINGS and not one.name.startswith(".")
+    )
+    if not photos:
+        raise RequestError(
+            f"The folder {folder} holds no photo.", field="person", cure=f"Photos end in {', '.join(ENDINGS)}."
+        )
+    return photos
+
+
+def order_of(text: str, people: int) -> tuple[int, ...]:
+    """So many people counted from 1 on the command line, from 0 within."""
     try:
-        return tuple(int(number) - 1 for number in text.split(","))
-    except ValueError as error:
-        raise RequestError("The order is not understood.", field="order", cure="Write it as 2,1.") from error
+        numbers = [int(number) for number in text.split(",")]
+    except ValueError:
+        numbers = []
+    if sorted(numbers) != list(range(1, people + 1)):
+        everybody = ",".join(str(number) for number in range(people, 0, -1))
+        raise RequestError(
+            f"The order {text[:40]} does not name each of {people} people once.",
+            field="order",
+            cure=f"Count from 1 as they were given, such as {everybody}.",
+        )
+    return tuple(number - 1 for number in numbers)
 
 
 def photo_at(path: Path, option: str, background: str = "white") -> Image.Image:

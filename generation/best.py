@@ -32,9 +32,10 @@ def settled(request: GenerationRequest) -> dict[str, Any]:
     if request.best_of is None:
         return {"best_of": None}
     tries = ranges.whole("best_of", request.best_of, 1, MOST)
-    if isinstance(request.count, int) and tries < request.count:
+    count = ranges.whole("count", request.count, 1, MOST)
+    if tries < count:
         raise RequestError(
-            f"{request.count} pictures cannot be kept of {tries}.",
+            f"{count} pictures cannot be kept of {tries}.",
             field="best_of",
             cure="Make more pictures than are kept.",
         )

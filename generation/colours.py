@@ -34,18 +34,17 @@ class Colours:
             return None
         return (
             f"The person makes the picture {self.saturation:.1f} times as saturated and {self.contrast:.1f} times as "
-            f"contrasty as it is without. {_cure(wish)}"
+            f"contrasty as it is without. {self._cure(wish)}"
         )
 
-
-def _cure(wish: GenerationRequest) -> str:
-    """What is not on already; rescaled guidance needs guidance."""
-    if (wish.guidance or 0.0) <= 1.0:
-        return "A lower adapter strength calms it."
-    calmer = [
-        name for name in ("balanced", "free") if STRENGTHS[name]["guidance_rescale"] > (wish.guidance_rescale or 0.0)
-    ]
-    return f'Strengths "{calmer[0]}" or less guidance calm it.' if calmer else "Less guidance calms it."
+    def _cure(self, wish: GenerationRequest) -> str:
+        """What is not on already; rescaled guidance needs guidance. Both presets were measured to lower saturation,
+        only "free" contrast too."""
+        if (wish.guidance or 0.0) <= 1.0:
+            return "A lower adapter strength calms it."
+        calming = ("free",) if self.contrast >= BURNT else ("balanced", "free")
+        calmer = [name for name in calming if STRENGTHS[name]["guidance_rescale"] > (wish.guidance_rescale or 0.0)]
+        return f'Strengths "{calmer[0]}" or less guidance calm it.' if calmer else "Less guidance calms it."
 
 
 def compared(picture: Image.Image, plain: Image.Image) -> Colours:

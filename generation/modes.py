@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from errors import RequestError
 from generation import ranges
 
 if TYPE_CHECKING:
@@ -79,6 +80,12 @@ def settled(name: Any, profile: Profile) -> str:
 
     Raises RequestError for an unknown one, or one whose LoRA was not trained for these weights.
     """
+    if isinstance(name, str) and name in MODES and name not in modes_of(profile):
+        raise RequestError(
+            f"The mode {name} is for other weights: its LoRA does not fit {profile.title}.",
+            field="mode",
+            cure=f"Choose one of: {', '.join(modes_of(profile))}, or another profile.",
+        )
     known = ranges.one_of("mode", name, modes_of(profile))
     return profile.turbo if known == TURBO else known
 

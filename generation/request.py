@@ -215,7 +215,7 @@ class GenerationRequest:
             **best.settled(self),
             **controls.settled(self),
             face_region=ranges.flag("face_region", self.face_region),
-            loras=lora_choice.settled(self.loras),
+            loras=lora_choice.settled(self.loras, profile),
             notes=tuple(notes),
         )
 

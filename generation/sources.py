@@ -59,12 +59,18 @@ def find_lora(name: str) -> Part | None:
 
     Raises RequestError when it is none of these.
     """
-    if name.endswith(".safetensors") and _is_file(name):
+    if name.lower().endswith(".safetensors") and _is_file(name):
         return None
     if name in SHIPPED_LORAS:
         return SHIPPED_LORAS[name]
     if name in WEIGHTS and len(WEIGHTS[name].files) == 1:
         return Part(WEIGHTS[name], WEIGHTS[name].files[0].path)
+    if _is_file(name):
+        raise RequestError(
+            f"The LoRA file {Path(name).name[:80]} is no .safetensors file.",
+            field="loras",
+            cure="Give it as .safetensors: other formats can run code when they are opened.",
+        )
     match = _REPO.fullmatch(name)
     if match is not None and ".." not in name and not match[1].startswith("."):
         return _in_repository(match[1], match[2] or LORA_FILE)

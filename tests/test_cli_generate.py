@@ -20,6 +20,7 @@ def command(engine, tiny_profile, photo, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(generate, "pick_profile", lambda name: tiny_profile)
     photo.save("face.png")
     (tmp_path / "folder.png").mkdir()
+    (tmp_path / "empty").mkdir()
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["cli.py", "generate", *arguments])
@@ -106,6 +107,11 @@ def test_several_pictures_are_numbered_and_nothing_is_overwritten(command, tmp_p
         (("--out", "folder.png"), "folder"),
         (("--out", "a" * 300 + ".png"), "name"),
         (("--like", "face.png"), "no settings"),
+        (("--lora", "face.png:0.5"), "no .safetensors file"),
+        (("--person", "face.png", "--order", "0,1"), "Count from 1"),
+        (("--person", "empty"), "The folder empty holds no photo"),
+        (("--mode", "lightning"), "for other weights"),
+        (("--lora", "lcm-lora-sdxl"), "trained for SDXL"),
         (("--lora", "none.safetensors:0.5"), "none.safetensors"),
         (("--face", "missing.png"), "missing.png"),
     ],
@@ -193,3 +199,13 @@ def test_what_is_transparent_in_a_mask_stays_as_it_is(command, photo):
     assert code == 0, err
     assert np.array_equal(pixels("out.png")[:, 40:], np.asarray(photo)[:, 40:])
     assert not np.array_equal(pixels("out.png")[:, :40], np.asarray(photo)[:, :40])
+
+
+def test_of_a_folder_of_a_person_only_the_photos_are_taken(command, tmp_path, photo):
+    folder = tmp_path / "ada"
+    folder.mkdir()
+    photo.save(folder / "one.png")
+    for name in (".DS_Store", "._one.png", "notes.txt"):
+        (folder / name).write_bytes(b"no picture")
+    code, _, err = command("--person", "ada")
+    assert code == 0, err

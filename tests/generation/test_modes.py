@@ -177,3 +177,9 @@ def test_an_interval_that_ends_before_it_starts_is_refused():
     with pytest.raises(RequestError) as told:
         GenerationRequest(photos=(PHOTO,), guidance_start=0.7, mode="fast").resolved(PROFILES["miniature"])
     assert told.value.field == "guidance_start"
+
+
+def test_endings_of_lora_files_may_be_capitals(tmp_path):
+    file = tmp_path / "STYLE.SAFETENSORS"
+    file.write_bytes(b"weights")
+    assert find_lora(str(file)) is None

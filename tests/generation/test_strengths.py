@@ -143,8 +143,10 @@ def test_a_burnt_picture_is_told():
     assert colours.saturation > 1.5
     assert colours.contrast > 1.3
     wish = GenerationRequest(guidance=3.0)
-    assert "balanced" in colours.hint(wish)
-    assert "free" in colours.hint(replace(wish, guidance_rescale=0.4))
+    assert "free" in colours.hint(wish), "balanced was measured to raise contrast"
+    saturated = replace(colours, contrast=1.0)
+    assert "balanced" in saturated.hint(wish)
+    assert "free" in saturated.hint(replace(wish, guidance_rescale=0.4))
     assert "Strengths" not in colours.hint(replace(wish, guidance_rescale=0.6))
     assert "guidance" not in colours.hint(replace(wish, guidance=1.0))
     assert compared(plain, plain).hint(wish) is None
@@ -166,4 +168,10 @@ def test_the_best_are_kept_and_the_reason_is_told(engine, photo):
 def test_more_cannot_be_kept_than_are_made():
     with pytest.raises(RequestError) as told:
         GenerationRequest(photos=(PHOTO,), count=3, best_of=2).resolved(MINIATURE)
+    assert told.value.field == "best_of"
+
+
+def test_more_than_are_made_are_refused_in_any_form():
+    with pytest.raises(RequestError) as told:
+        GenerationRequest(photos=(PHOTO,), count=3.0, best_of=2).resolved(MINIATURE)
     assert told.value.field == "best_of"
