@@ -14,6 +14,7 @@ from rich.console import Console
 
 from commands.generate_options import (
     best_of,
+    check_pairs,
     control_of,
     lora_of,
     order_of,
@@ -147,6 +148,7 @@ def generate(
 
     Nothing is overwritten unless asked for. Each PNG holds its settings; --like makes it again.
     """
+    check_pairs(count, best, control, control_maps)
     kept = settings_like(like)
     before = kept.get("profile") if kept.get("profile") in PROFILES else None
     settings = Settings.from_environment(

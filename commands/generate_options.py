@@ -105,6 +105,22 @@ def best_of(text: str | None) -> dict[str, int]:
     return {"count": int(match[1]), "best_of": int(match[2])}
 
 
+def check_pairs(count: int | None, best: str | None, control: list[str] | None, control_maps: bool) -> None:
+    """Raises RequestError for options of which one would go unheard beside, or without, the other."""
+    if count is not None and best is not None:
+        raise RequestError(
+            "--count and --best contradict each other.",
+            field="best",
+            cure="Leave --count out: --best says how many are kept.",
+        )
+    if control_maps and not control:
+        raise RequestError(
+            "--control-maps says what the pictures of controls are, but there is no control.",
+            field="control-maps",
+            cure="Add --control KIND:STRENGTH:PICTURE, or leave it out.",
+        )
+
+
 def control_of(text: str, *, is_map: bool = False) -> Control:
     kind, _, rest = text.partition(":")
     strength, _, picture = rest.partition(":")

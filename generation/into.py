@@ -52,7 +52,7 @@ def settled(request: GenerationRequest) -> dict[str, Any]:
     }
 
 
-def notes(request: GenerationRequest) -> list[str]:
+def notes(request: GenerationRequest, profile: Profile) -> list[str]:
     """What of a request has no effect, in plain words."""
     told = []
     if request.strength is not None and request.into is None and request.start_picture is None:
@@ -60,6 +60,9 @@ def notes(request: GenerationRequest) -> list[str]:
     if request.into is not None and request.template is None:
         idle = [name for name in ("pose", "view", "keypoints") if getattr(request, name) is not None]
         told += [f"{name} has no effect where the photo to put the person into decides it." for name in idle]
+    sides = zip((request.width, request.height), profile.size, strict=True)
+    if request.into is not None and any(side not in (None, usual) for side, usual in sides):
+        told.append("width and height have no effect where a person is put into a photo, which keeps its size.")
     if request.into is None and request.into_face is not None:
         told.append("into_face has no effect without a photo to put the person into.")
     return told

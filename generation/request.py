@@ -185,7 +185,7 @@ class GenerationRequest:
             and (self.view_size != GenerationRequest.view_size or self.view_centre is not None)
         ):
             notes.append("view_size and view_centre have no effect without a view.")
-        notes += into.notes(self)
+        notes += into.notes(self, profile)
         seed = int(np.random.default_rng().integers(ranges.MAX_SEED + 1)) if self.seed is None else self.seed
         return replace(
             self,

@@ -112,6 +112,8 @@ def test_several_pictures_are_numbered_and_nothing_is_overwritten(command, tmp_p
         (("--person", "empty"), "The folder empty holds no photo"),
         (("--mode", "lightning"), "for other weights"),
         (("--lora", "lcm-lora-sdxl"), "trained for SDXL"),
+        (("--count", "4", "--best", "2/6"), "contradict"),
+        (("--control-maps",), "there is no control"),
         (("--lora", "none.safetensors:0.5"), "none.safetensors"),
         (("--face", "missing.png"), "missing.png"),
     ],

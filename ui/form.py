@@ -83,7 +83,7 @@ def build_request(session: Session, form: Mapping[str, Any], profile: Profile) -
             field="guidance_start",
             cure="Under Speed, size, number, seed, set its start no higher than its end.",
         )
-    for name, what in (("", "The guidance of the face"), ("adapter_", "Face detail")):
+    for name, what in (("", "Face shape"), ("adapter_", "Face detail")):
         if form[f"{name}start"] >= form[f"{name}end"]:
             raise RequestError(
                 f"{what} ends before it starts.",
@@ -119,8 +119,8 @@ def build_request(session: Session, form: Mapping[str, Any], profile: Profile) -
         guidance=form["guidance"],
         seed=None if form["new_seed"] or form["seed"] is None else form["seed"],
         scheduler=form["scheduler"],
-        width=width,
-        height=height,
+        width=None if "into" in ground else width,
+        height=None if "into" in ground else height,
         count=form["count"],
         face_region=form["region"],
     )
@@ -167,7 +167,7 @@ def read_size(label: Any, profile: Profile) -> tuple[int, int]:
     for preset in profile.sizes:
         if size_label(*preset) == label:
             return preset[1], preset[2]
-    raise RequestError("That size is not offered.", field="width", cure="Choose one of the sizes under More.")
+    raise RequestError("That size is not offered.", field="width", cure="Choose one under Speed, size, number, seed.")
 
 
 def _pose(session: Session, form: Mapping[str, Any], size: tuple[int, int], people: int) -> dict[str, Any]:

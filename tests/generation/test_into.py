@@ -280,3 +280,9 @@ def test_a_mask_that_is_transparent_is_black_there(engine, photo, wide):
         engine.prepare(
             GenerationRequest(photos=(photo,), into=wide, mask=Image.new("RGBA", wide.size, (255,) * 3 + (0,)))
         )
+
+
+def test_a_size_that_the_photo_decides_is_told(engine, photo, scene):
+    for wish, told in (({"width": 96, "height": 64}, True), ({}, False)):
+        request = GenerationRequest(photos=(photo,), into=scene, **wish).resolved(engine.profile)
+        assert any("keeps its size" in note for note in engine.prepare(request).notes) == told

@@ -230,3 +230,12 @@ def test_a_view_outside_its_range_is_brought_inside() -> None:
 
 def test_views_cover_the_library() -> None:
     assert {read_view({**START, "view": name})["view"] for name in VIEWS} == set(VIEWS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"start": 0.6, "end": 0.4}, "Face shape ends"), ({"size": "9 x 9"}, "under Speed, size, number, seed")],
+)
+def test_errors_name_what_the_page_shows(changes: dict, words: str) -> None:
+    with pytest.raises(RequestError, match=words):
+        build_request(Session(photos=[photo()]), form(**changes), PROFILE)
