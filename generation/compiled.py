@@ -131,7 +131,7 @@ def sources_of(
             field="control",
             cure=f"Choose of: {', '.join(nets)}." if nets else "Leave it out.",
         )
-    places, wanted = Places(store), settled([Lora(*one) for one in loras])
+    places, wanted = Places(store), settled([Lora(*one) for one in loras], profile)
     return Sources(
         base=store.path(profile.base),
         identity_net=store.path(profile.identity_net),
