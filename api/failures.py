@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -44,6 +45,9 @@ OF_CODE = {kind.code: status for kind, status in reversed(STATUS)} | {
     **{error.code: 503 for error in (errors.WeightsMissing, errors.WeightsCorrupt)},
 }
 """Status for the code that a failed job was stored with."""
+
+_PATH = re.compile(r"""(?<![^\s'"(\[=])(?:~?/|[A-Za-z]:[/\\])[^\s'",;:)\]]*""")
+"""Absolute ones; what has them before it, such as a URL or a route behind a name, is none."""
 
 RETRY_SECONDS = 5
 CURE = "The list of fields is at /api/v1/docs."
@@ -91,6 +95,11 @@ def answer(error: InstantIDError, status: int | None = None, headers: Mapping[st
         told.setdefault("WWW-Authenticate", "Bearer")
     failure = Failure(code=error.code, message=error.message, field=error.field, cure=error.cure)
     return Ascii(FailureAnswer(error=failure).model_dump(), status_code=status, headers=told)
+
+
+def without_folders(message: str) -> str:
+    """A message as callers read it: of a path on the server the last part alone."""
+    return _PATH.sub(lambda found: found[0].rstrip("/\\").replace("\\", "/").rpartition("/")[2], message)
 
 
 def explained(error: ValidationError | RequestValidationError) -> RequestError:

@@ -9,6 +9,7 @@ import asyncio
 import base64
 import io
 import json
+import logging
 import threading
 import time
 from typing import Any
@@ -44,6 +45,8 @@ SCHEMA = {
 }
 FAILED = "Gemini {}."
 
+log = logging.getLogger(__name__)
+
 
 class _TooSlow(Exception):
     """The answer was not there when the time of a try was over."""
@@ -69,7 +72,10 @@ class Gemini:
                 status, content = asyncio.run(self._ask(question, cancel))
             except (httpx2.TimeoutException, _TooSlow):
                 reason = f"did not answer within {self._timeout:g} seconds"
-            except httpx2.HTTPError:
+            except Exception as error:
+                # keys and addresses that no header holds, proxies and certificates that are not there: all of the
+                # deployment's own making, and none may end a request
+                log.warning("Gemini could not be asked: %s", type(error).__name__)
                 reason = "could not be reached"
             else:
                 if status == 200:

@@ -17,7 +17,7 @@ from api.answers import JobAnswer, Link, job_answer
 from api.asking import Linked, Owner, Served
 from api.job import Job
 from api.openapi import failures
-from api.service import Service, no_job
+from api.service import Service, no_job, stopped
 from errors import NotThere
 
 router = APIRouter(prefix="/api/v1/jobs", tags=["jobs"])
@@ -93,11 +93,15 @@ async def _stream(job: Job, request: Request, service: Service, link: Link) -> A
             said = time.monotonic()
             yield ": still there\n\n"
         await asyncio.sleep(LOOK)
+        left = service.left(job)
         later = await run_in_threadpool(service.store.get, job.id, job.owner)
         if later is None:
             yield _event("error", {"code": no_job().code, "message": no_job().message}, told)
             return
         job = later
+        if left and not job.over:
+            yield _event("error", {"code": stopped().code, "message": stopped().message}, told)
+            return
 
 
 def _progress(job: Job) -> dict[str, Any]:

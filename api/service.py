@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
@@ -20,7 +21,7 @@ from api.settings import ServiceSettings
 from api.store import JobStore
 from api.studio import Studio
 from api.worker import LEASE, Worker
-from errors import Cancelled, NotThere, QueueFull, RequestError
+from errors import Cancelled, NotReady, NotThere, QueueFull, RequestError
 
 T = TypeVar("T")
 
@@ -44,6 +45,8 @@ class Service:
         self.store = store
         self.studio = studio
         self.metrics = Metrics()
+        self._lock = threading.RLock()
+        self._halting: threading.Thread | None = None
         self._inspections = anyio.CapacityLimiter(INSPECTED_AT_ONCE)
         self.recipes = Recipes(studio, settings, Gemini(settings) if settings.gemini_key else None)
         self.worker = None
@@ -57,11 +60,24 @@ class Service:
         if self.worker is not None:
             self.worker.start()
 
+    def halt(self) -> None:
+        """Begins to stop, at once and without waiting: nothing more is claimed, the running job has its grace."""
+        with self._lock:
+            if self._halting is None and self.worker is not None:
+                self.worker.halt()
+                self._halting = threading.Thread(target=self.worker.stop, args=(self.settings.grace,), name="halting")
+                self._halting.start()
+
     def stop(self) -> None:
         """Ends the running job within the settings' grace, or breaks it off, and closes the store."""
-        if self.worker is not None:
-            self.worker.stop(self.settings.grace)
+        self.halt()
+        if self._halting is not None:
+            self._halting.join()
         self.store.close()
+
+    def left(self, job: Job) -> bool:
+        """Whether the service is being stopped and nothing more happens to this job here."""
+        return self._halting is not None and self.worker is not None and not self.worker.runs(job.id)
 
     async def inspect(self, call: Callable[[], T]) -> T:
         """Runs in a thread what opens pictures of a request. Raises QueueFull when too many requests wait for that."""
@@ -141,7 +157,8 @@ class Service:
             gone: whether the caller has hung up.
             leave: whether the job goes on without its caller.
 
-        Raises NotThere; Cancelled when the caller has hung up; NotReady when nothing can be made here any more.
+        Raises NotThere; Cancelled when the caller has hung up; NotReady when nothing can be made here any more, or the
+        service is stopped before the job began.
         """
         while not job.over:
             if await gone():
@@ -152,13 +169,22 @@ class Service:
                 await run_in_threadpool(self.cancel, job.id, job.owner)
                 self.studio.require()
             await asyncio.sleep(POLL)
+            left = self.left(job)
             job = await run_in_threadpool(self.job, job.id, job.owner)
+            if left and not job.over:
+                if not leave:
+                    await run_in_threadpool(self.cancel, job.id, job.owner)
+                raise stopped()
         return job
 
     def _count(self, kind: str, how: str, seconds: float | None) -> None:
         self.metrics.jobs.labels(kind, how).inc()
         if seconds is not None:
             self.metrics.job_seconds.labels(kind).observe(seconds)
+
+
+def stopped() -> NotReady:
+    return NotReady("The service is being stopped.", cure="Try again in a moment.")
 
 
 def no_job() -> NotThere:

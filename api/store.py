@@ -188,11 +188,18 @@ class JobStore:
         Running jobs whose lease is over, and those of `worker`, which has started anew, were interrupted; queued and
         running ones whose deadline is over are too late. What else is queued stays queued.
         """
+        interrupted = len(self.interrupt(worker))
         with self._database.reading() as connection:
             now = self._database.now(connection)
-        late = and_(jobs.c.state.in_(OPEN), jobs.c.deadline <= now)
-        lost = and_(jobs.c.state == "running", or_(jobs.c.lease_until <= now, jobs.c.worker == worker))
-        return self._end(lost, failed(INTERRUPTED)) + self._end(late, failed(TOO_LATE))
+        return interrupted + self._end(and_(jobs.c.state.in_(OPEN), jobs.c.deadline <= now), failed(TOO_LATE))
+
+    def interrupt(self, worker: str | None = None) -> list[str]:
+        """Ends running jobs whose lease is over, and those of `worker`, which has started anew: their kinds."""
+        with self._database.reading() as connection:
+            over = or_(jobs.c.lease_until <= self._database.now(connection), jobs.c.worker == worker)
+            lost = and_(jobs.c.state == "running", over)
+            rows = connection.execute(select(jobs.c.number, jobs.c.kind).where(lost)).all()
+        return [row.kind for row in rows if self._end(and_(lost, jobs.c.number == row.number), failed(INTERRUPTED))]
 
     def expire(self) -> list[str]:
         """Ends what waited beyond its deadline: the kinds of these jobs."""

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from api.failures import without_folders
 from errors import InstantIDError, NotReady, WeightsError
 from generation.background import EngineRoom
 from style_presets import STYLES, Style
@@ -76,7 +77,7 @@ class Studio:
     @property
     def reason(self) -> str | None:
         """Why the fallback is used, or nothing works; None when all is well."""
-        return self.broken or (None if self.room.error is None else self.room.error.message)
+        return self.broken or (None if self.room.error is None else without_folders(self.room.error.message))
 
     @property
     def analyzer(self) -> FaceAnalyzer | None:

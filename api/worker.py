@@ -11,12 +11,13 @@ from typing import Any
 
 from PIL import Image
 
+from api.failures import without_folders
 from api.job import Job
 from api.logs import event as log_event
 from api.recipes import Outcome, Recipes
-from api.store import TOO_LATE, JobStore
+from api.store import INTERRUPTED, TOO_LATE, JobStore
 from api.studio import Studio
-from errors import Cancelled, InstantIDError
+from errors import Cancelled, InstantIDError, WeightsError
 from generation.request import GenerationResult, Progress
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ TOLD_SECONDS = 0.2
 RENEW_SECONDS = 0.5
 PREVIEW_SIDE = 256
 PREVIEW_SECONDS = 0.5
+STEP_SECONDS = 3.0
+"""For a job that is broken off to come to the end of its step; it has failed afterwards too."""
 SWEEP_SECONDS = 1.0
 PURGE_SECONDS = 60.0
 
@@ -69,7 +72,7 @@ class Worker:
 
     def start(self) -> None:
         """Marks what this worker left behind as failed, then begins."""
-        self._store.recover(self.name)
+        self._sweep(self.name)
         self._thread.start()
         threading.Thread(target=self._keep_swept, name="sweeper", daemon=True).start()
 
@@ -83,16 +86,29 @@ class Worker:
         if running is not None and running.job.id == job_id:
             running.cancel.set()
 
-    def stop(self, grace: float) -> None:
-        """Claims nothing more; the running job has so many seconds to end and is then stopped and marked failed."""
+    def runs(self, job_id: str) -> bool:
+        """Whether the job runs here just now."""
+        running = self._running
+        return running is not None and running.job.id == job_id
+
+    def halt(self) -> None:
+        """Claims nothing more."""
         self._stopping.set()
         self._wake.set()
+
+    def stop(self, grace: float) -> None:
+        """Claims nothing more; the running job has so many seconds to end and is then stopped and marked failed."""
+        self.halt()
         if not self._thread.is_alive():
             return
         self._thread.join(grace)
-        if (running := self._running) is not None:
-            running.end(Cancelled("The service was stopped while this job ran.", cure="Send the request again."))
-        self._thread.join(2 * grace)
+        if (running := self._running) is None:
+            return
+        why = Cancelled("The service was stopped while this job ran.", cure="Send the request again.")
+        running.end(why)
+        self._thread.join(STEP_SECONDS)
+        if self._running is running and self._store.fail(running.job.id, self.name, why.code, str(why)):
+            self._told(running.job.kind, why.code, None, running.job.id)
 
     def _work(self) -> None:
         while not self._stopping.is_set():
@@ -113,9 +129,7 @@ class Worker:
         purged = 0.0
         while not self._stopping.wait(SWEEP_SECONDS):
             try:
-                for kind in self._store.expire():
-                    self._told(kind, TOO_LATE[0], None)
-                self._store.recover()
+                self._sweep()
                 if time.monotonic() - purged > PURGE_SECONDS:
                     purged = time.monotonic()
                     self._store.purge(self._kept)
@@ -123,6 +137,13 @@ class Worker:
                 log.error("The job store failed: %s", error)
             except Exception:
                 log.exception("Jobs could not be swept.")
+
+    def _sweep(self, worker: str | None = None) -> None:
+        for kind in self._store.expire():
+            self._told(kind, TOO_LATE[0], None)
+        for kind in self._store.interrupt(worker):
+            self._told(kind, INTERRUPTED[0], None)
+        self._store.recover()
 
     def _run(self, job: Job) -> None:
         began = time.monotonic()
@@ -133,7 +154,8 @@ class Worker:
             self._running = None
             running.over.set()
         seconds = time.monotonic() - began
-        self._told(job.kind, how, seconds, job.id)
+        if how != INTERRUPTED[0]:  # else told by who took it from this worker
+            self._told(job.kind, how, seconds, job.id)
 
     def _told(self, kind: str, how: str, seconds: float | None, job_id: str = "") -> None:
         ran = {} if seconds is None else {"seconds": round(seconds, 3)}
@@ -155,7 +177,8 @@ class Worker:
             log.error("A job failed: %s", type(error).__name__, exc_info=error)
             self._studio.lost(error)
             told = InstantIDError("Something went wrong on the server.", cure="Try again.")
-        if self._store.fail(job.id, self.name, told.code, str(told)):
+        words = without_folders(str(told)) if isinstance(told, WeightsError) else str(told)
+        if self._store.fail(job.id, self.name, told.code, words):
             return told.code
         return self._ended(job)
 

@@ -6,6 +6,7 @@ import os
 import signal
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -18,6 +19,9 @@ from style_presets import STYLES, load_styles
 
 CONNECTIONS = 1024
 """Connections at once, open event streams among them; further ones are answered with 503."""
+
+LAST_ANSWERS = 5
+"""Seconds after the grace in which callers who waited for the running job are answered."""
 
 
 def serve(
@@ -60,13 +64,21 @@ def serve(
     to_stderr()
     room = EngineRoom(lambda told: load_engine(chosen, settings, downloading=told))
     service = open_service(settings, service_settings, room, chosen, styles=styles)
-    server = uvicorn.Server(
+
+    class Server(uvicorn.Server):
+        """At the signal nothing more is claimed, while connections come to their ends."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            service.halt()
+            super().handle_exit(sig, frame)
+
+    server = Server(
         uvicorn.Config(
             create_api(service),
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=int(service_settings.grace),
+            timeout_graceful_shutdown=int(service_settings.grace) + LAST_ANSWERS,
             timeout_keep_alive=75,
             limit_concurrency=CONNECTIONS,
         )

@@ -111,6 +111,30 @@ def test_an_answer_without_an_end_is_given_up(photo, pause, words) -> None:
     assert time.monotonic() - began < 20
 
 
+@pytest.mark.parametrize(
+    ("settings", "variable", "value"),
+    [
+        ({"gemini_key": "schlüssel-ключ"}, "", ""),
+        ({"gemini_key": "two\nlines"}, "", ""),
+        ({"gemini_url": "http://[broken"}, "", ""),
+        ({"gemini_url": "http://127.0.0.1:99999"}, "", ""),
+        ({"gemini_url": "gopher://127.0.0.1"}, "", ""),
+        ({"gemini_url": ""}, "", ""),
+        ({}, "HTTP_PROXY", "socks5://127.0.0.1:1"),
+        ({}, "HTTP_PROXY", "nonsense://127.0.0.1:1"),
+        ({}, "SSL_CERT_FILE", "/nowhere/certificates.pem"),
+    ],
+)
+def test_a_deployment_at_fault_is_a_failed_analysis_too(photo, monkeypatch, settings, variable, value) -> None:
+    if variable:
+        monkeypatch.setenv(variable, value)
+    chosen = {"gemini_key": "secret", "gemini_url": "http://127.0.0.1:1", "gemini_timeout": 5.0, **settings}
+    with pytest.raises(AnalysisFailed) as failed:
+        Gemini(ServiceSettings(**chosen))(photo)
+    assert "could not be reached" in failed.value.message
+    assert "/" not in failed.value.message
+
+
 def test_a_canceled_job_waits_for_no_answer(photo) -> None:
     dripping, cancel = Dripping(0.02), threading.Event()
     settings = ServiceSettings(gemini_key="k", gemini_url=dripping.address, gemini_timeout=600)

@@ -14,6 +14,8 @@ import httpx2
 ROOT = Path(__file__).parents[2]
 PHOTO = ROOT / "assets" / "examples" / "person_1.jpg"
 PATIENCE = 300
+GRACE = 1
+SLOW = {"steps": "200", "count": "8"}
 
 
 def test_sigterm_under_load_ends_in_order(tmp_path: Path) -> None:
@@ -21,7 +23,7 @@ def test_sigterm_under_load_ends_in_order(tmp_path: Path) -> None:
         **os.environ,
         "TMPDIR": str(tmp_path),
         "INSTANTID_JOBS": f"sqlite:///{tmp_path}/jobs.db",
-        "INSTANTID_GRACE": "1",
+        "INSTANTID_GRACE": str(GRACE),
         "HF_HUB_OFFLINE": "1",
     }
     log = tmp_path / "log.txt"
@@ -35,22 +37,28 @@ def test_sigterm_under_load_ends_in_order(tmp_path: Path) -> None:
         )
     try:
         address = _address(process, log)
-        states = [_send(address) for _ in range(3)]
-        assert all(state in ("queued", "running") for state in states)
-        began = time.monotonic()
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(PATIENCE) == 0, log.read_text()
-        assert time.monotonic() - began < 60
+        jobs = [_send(address) for _ in range(3)]
+        while _state(address, jobs[0]) != "running":
+            time.sleep(0.05)
+        streams = [httpx2.stream("GET", f"{address}/api/v1/jobs/{job}/events", timeout=PATIENCE) for job in jobs[:2]]
+        with streams[0] as running, streams[1] as waiting:
+            began = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            ends = [stream.read().decode().strip().split("\n\n")[-1] for stream in (waiting, running)]
+            assert "event: error" in ends[0] and "not_ready" in ends[0]
+            assert "event: failed" in ends[1] and "cancelled" in ends[1]
+            assert process.wait(PATIENCE) == 0, log.read_text()
+        assert time.monotonic() - began < GRACE + 10
     finally:
         process.kill()
         process.wait()
-    assert {path.name.split("-")[0] for path in tmp_path.iterdir()} <= {"jobs.db", "log.txt"}
+    assert {re.split("[-_]", path.name)[0] for path in tmp_path.iterdir()} <= {"jobs.db", "log.txt", "torchinductor"}
     from api.store import JobStore
 
     counts = JobStore(f"sqlite:///{tmp_path}/jobs.db").counts()
-    assert counts["running"] == 0
-    assert sum(counts.values()) == 3
+    assert (counts["queued"], counts["running"], counts["failed"]) == (2, 0, 1)
     assert "Traceback" not in log.read_text()
+    assert "CancelledError" not in log.read_text()
 
 
 def _address(process: subprocess.Popen, log: Path) -> str:
@@ -68,9 +76,14 @@ def _address(process: subprocess.Popen, log: Path) -> str:
 
 
 def _send(address: str) -> str:
-    answer = httpx2.post(f"{address}/api/v1/generate", files={"photos": PHOTO.read_bytes()}, timeout=PATIENCE)
+    photo = {"photos": PHOTO.read_bytes()}
+    answer = httpx2.post(f"{address}/api/v1/generate", data=SLOW, files=photo, timeout=PATIENCE)
     assert answer.status_code == 202, answer.text
-    return answer.json()["state"]
+    return answer.json()["id"]
+
+
+def _state(address: str, job: str) -> str:
+    return httpx2.get(f"{address}/api/v1/jobs/{job}", timeout=PATIENCE).json()["state"]
 
 
 def test_a_taken_port_is_told_in_one_line() -> None:

@@ -84,6 +84,34 @@ def test_the_fallback_is_never_silent(serve, jpeg) -> None:
     assert (ready["state"], ready["method"]) == ("ready", "sdxl_fallback")
 
 
+def test_callers_are_told_which_file_is_missing_and_not_where(serve, jpeg) -> None:
+    lost = WeightsMissing("realvisxl: unet/model.safetensors is not in /srv/secret/models/realvisxl.")
+    told = "realvisxl: unet/model.safetensors is not in realvisxl."
+    served = serve(room=failing(lost))
+    assert served.client.get("/readyz").json()["reason"] == told
+    for path, name in (("generate", "photos"), ("faces", "photos"), ("generate-identity-body", "face_image")):
+        refused = served.client.post(f"/api/v1/{path}", files={name: jpeg})
+        assert refused.status_code == 503
+        assert "secret" not in refused.text
+    fallen = serve(room=failing(lost), load_plain=Plain)
+    made = fallen.client.post(BODY, files={"face_image": jpeg})
+    assert told in made.json()["note"]
+    assert "secret" not in made.text
+
+
+def test_a_job_that_was_cut_off_is_counted_and_logged(serve, jpeg, caplog) -> None:
+    first = serve(worker=None)
+    job = first.job(files={"photos": jpeg})
+    assert first.service.store.claim("test", 600).id == job["id"]
+    with caplog.at_level(logging.INFO):
+        served = serve(worker="test")
+    assert served.client.get(job["url"]).json()["error"]["code"] == "interrupted"
+    assert served.service.metrics.jobs.labels("generate", "interrupted")._value.get() == 1
+    told = [line for line in map(JsonLines().format, caplog.records) if "interrupted" in line]
+    assert len(told) == 1
+    assert json.loads(told[0])["kind"] == "generate"
+
+
 def test_a_fallback_that_fails_too_is_a_failure(serve, jpeg) -> None:
     def broken():
         raise WeightsMissing("There is no base either.")
