@@ -9,7 +9,6 @@ from typing import Any
 
 from PIL import Image
 
-from api.settings import ServiceSettings
 from errors import ServiceError
 from face.analyzer import FaceAnalyzer
 from face.skin import skin_angle, tone_of
@@ -40,10 +39,10 @@ Analyse = Callable[[Image.Image, threading.Event | None], Analysis]
 """One way to analyse a photo (RGB, upright), given up when the event is set. Raises AnalysisFailed."""
 
 
-def method_of(asked: str, settings: ServiceSettings) -> str:
-    """ "none", "local" or "gemini"; what is asked for as "on" is the best that the deployment has."""
-    best = "gemini" if settings.gemini_key else "local"
-    return {"off": "none", "on": best}.get(asked, asked)
+def method_of(asked: str) -> str:
+    """ "none", "local" or "gemini". What is asked for as "on" stays on this server: only by its name is a photo sent to
+    Gemini."""
+    return {"off": "none", "on": "local"}.get(asked, asked)
 
 
 def guess(
@@ -67,6 +66,7 @@ def guess(
     if method == "gemini" and gemini is None:
         notes.append("Analysis by Gemini is not set up here; the photo was analysed on this server instead.")
     elif method == "gemini" and gemini is not None:
+        notes.append("The photo was sent to Google for analysis by Gemini.")
         try:
             seen = gemini(photos[0], cancel)
         except AnalysisFailed as error:

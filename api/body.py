@@ -146,14 +146,16 @@ def figure_request(
             f"about {shown:.0%} of the height is in the picture."
         )
     speed = SPEED.get(modes.settled(modes.TURBO, profile), {})
+    guidance = speed.get("guidance") if options.guidance_scale is None else options.guidance_scale
     request = GenerationRequest(
         photos=tuple(photos),
         prompt=prompt,
-        negative_prompt=framing_of(shown).negative,
+        # without guidance the engine would tell a caller about a negative prompt that is not the caller's
+        negative_prompt="" if guidance is not None and guidance <= 1 else framing_of(shown).negative,
         keypoints=tuple(map(tuple, np.asarray(keypoints, np.float64).tolist())),
         mode=modes.TURBO,
         steps=speed.get("steps") if options.num_inference_steps is None else options.num_inference_steps,
-        guidance=speed.get("guidance") if options.guidance_scale is None else options.guidance_scale,
+        guidance=guidance,
         identity_net_scale=options.controlnet_conditioning_scale,
         adapter_scale=options.ip_adapter_scale,
         seed=options.seed,

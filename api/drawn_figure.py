@@ -6,7 +6,7 @@ Lengths are in heads, crown to chin; x grows to the right from the figure's midd
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -49,7 +49,8 @@ class Figure:
         index: body-mass index in kg/m².
         shoulders, waist, hips, limbs: widths over the usual ones at this index.
         skirt: instead of trousers.
-        legs: colour of what is worn below; that of the garment in the portrait when None.
+        legs: colour of what is worn below; that of the garment when None.
+        garment: colour of what is worn above; that in the portrait when None.
     """
 
     pose: str = "standing"
@@ -61,6 +62,7 @@ class Figure:
     limbs: float = 1.0
     skirt: bool = False
     legs: Colour | None = None
+    garment: Colour | None = None
 
     def below(self, portrait: Image.Image, keypoints: np.ndarray, head: float, crown: float) -> Image.Image:
         """The whole figure, RGB. Its head and neck are those of the portrait, pixel for pixel but for the soft edge.
@@ -74,6 +76,8 @@ class Figure:
         width = max(portrait.width, round(height / 2))
         left, top = (width - portrait.width) // 2, round(ABOVE * head - crown)
         colours = Colours.of(portrait, keypoints)
+        if self.garment is not None:
+            colours = replace(colours, garment=self.garment)
         canvas = Image.new("RGB", (width * FINE, height * FINE), colours.ground)
         middle = left + float(np.mean(keypoints[:, 0]))
         self._draw(_Pen(ImageDraw.Draw(canvas), middle * FINE, ABOVE * head * FINE, head * FINE), colours)

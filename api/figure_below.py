@@ -47,7 +47,10 @@ COLOURS: dict[str, Colour] = {
 TROUSERS: Colour = (58, 66, 92)
 JEANS: Colour = (70, 98, 146)
 _BELOW = re.compile(r"(\w+)?[ -]*\b(trousers|pants|leggings|jeans|skirt)\b")
-_IN_ONE = re.compile(r"\b(dress|gown|suit|coat|overall|jumpsuit)\b")
+_ABOVE = re.compile(
+    r"\b(\w+)[ -]+(?:shirt|t-shirt|tshirt|blouse|sweater|jumper|pullover|hoodie|jacket|top|blazer|cardigan)\b"
+)
+_IN_ONE = re.compile(r"(?:\b(\w+)[ -]+)?\b(dress|gown|suit|coat|overall|jumpsuit)\b")
 
 
 @dataclass(frozen=True)
@@ -77,9 +80,10 @@ def figure_for(
     """The figure of a person; of people below 18 nothing but the height is drawn."""
     words = (clothing or "").lower()
     covered, skirt = _legs(words)
+    above = _garment(words)
     heads = heads_of(height_cm)
     if age is not None and age < GROWN:
-        return Figure(pose, heads, skirt=skirt, legs=covered)
+        return Figure(pose, heads, skirt=skirt, legs=covered, garment=above)
     index = INDICES[body_type]
     if height_cm is not None and weight_kg is not None:
         index = body_mass_index(height_cm, weight_kg)
@@ -87,7 +91,7 @@ def figure_for(
     for name in (body_type, gender or ""):
         for part, more in SHAPES.get(name, {}).items():
             widths[part] *= more
-    return Figure(pose, heads, float(np.clip(index, *DRAWN)), **widths, skirt=skirt, legs=covered)
+    return Figure(pose, heads, float(np.clip(index, *DRAWN)), **widths, skirt=skirt, legs=covered, garment=above)
 
 
 def _legs(words: str) -> tuple[Colour | None, bool]:
@@ -96,5 +100,11 @@ def _legs(words: str) -> tuple[Colour | None, bool]:
         usual = JEANS if said[2] == "jeans" else TROUSERS
         return COLOURS.get(said[1] or "", usual), said[2] == "skirt"
     if (whole := _IN_ONE.search(words)) is not None:
-        return None, whole[1] in ("dress", "gown")
+        return None, whole[2] in ("dress", "gown")
     return TROUSERS, False
+
+
+def _garment(words: str) -> Colour | None:
+    """Colour of what is worn above, None where it is not said: then it is the portrait's."""
+    said = _IN_ONE.search(words) or _ABOVE.search(words)
+    return None if said is None else COLOURS.get(said[1] or "")

@@ -129,7 +129,7 @@ class Recipes:
     def _body(self, job: Job, cancel: threading.Event | None) -> Recipe:
         options = BodyOptions.model_validate(dict(job.request))
         photos = opened(job.photos, FACES)
-        method = method_of(options.asked_analysis, self._settings)
+        method = method_of(options.asked_analysis)
         guessed, notes = guess(method, photos, self._studio.analyzer, self._gemini, cancel)
         known = options.stated.over(guessed)
         request, told = figure_request(options, known, photos, self._studio.profile)

@@ -190,7 +190,8 @@ def test_a_failure_is_a_note_and_the_photo_is_analysed_here(photo) -> None:
         raise AnalysisFailed("Gemini could not be reached.")
 
     seen, notes = guess("gemini", [photo], SteadyAnalyzer(), broken)
-    assert "could not be reached" in notes[0]
+    assert "sent to Google" in notes[0]
+    assert "could not be reached" in notes[1]
     assert seen.skin_tone is not None
 
 
@@ -199,10 +200,10 @@ def test_what_is_stated_wins() -> None:
     assert Analysis("light", None, None, "female").over(guessed) == Analysis("light", "b", 20, "female")
 
 
-def test_the_best_that_there_is() -> None:
-    assert method_of("on", ServiceSettings()) == "local"
-    assert method_of("on", ServiceSettings(gemini_key="k")) == "gemini"
-    assert method_of("off", ServiceSettings()) == "none"
+def test_only_gemini_by_its_name_is_gemini() -> None:
+    assert method_of("on") == "local"
+    assert method_of("off") == "none"
+    assert method_of("gemini") == "gemini"
 
 
 def test_over_http_a_stated_skin_tone_wins_over_gemini(player, serve: Callable, jpeg) -> None:
@@ -215,4 +216,14 @@ def test_over_http_a_stated_skin_tone_wins_over_gemini(player, serve: Callable, 
         data={"use_gemini_analysis": "true", "skin_tone": "dark"},
     ).json()
     assert answer["analysis"] == {"skin_tone": "dark", "ethnicity": "mediterranean", "age": 34, "gender": "female"}
-    assert "Gemini" not in (answer["note"] or "")
+    assert "sent to Google" in answer["note"]
+
+
+@pytest.mark.parametrize("asked", ["on", "local", "off"])
+def test_no_photo_is_sent_away_where_gemini_is_not_named(player, serve: Callable, jpeg, asked) -> None:
+    served = serve(gemini_key="k", gemini_url=player.address)
+    form = {"files": {"face_image": jpeg}, "data": {"analysis": asked}}
+    answer = served.client.post("/api/v1/generate-identity-body", **form).json()
+    assert answer["success"] is True
+    assert player.asked == []
+    assert "Google" not in (answer["note"] or "")

@@ -25,6 +25,7 @@ def test_the_answer_has_everything_that_clients_expect(serve, jpeg) -> None:
             "num_images": "2",
             "use_gemini_analysis": "true",
             "seed": "5",
+            "guidance_scale": "0",
         },
     )
     told = answer.json()
@@ -35,6 +36,7 @@ def test_the_answer_has_everything_that_clients_expect(serve, jpeg) -> None:
     assert told["analysis"]["gender"] == "female"
     assert told["analysis"].keys() == {"skin_tone", "ethnicity", "age", "gender"}
     assert "Gemini is not set up" in told["note"]
+    assert "negative_prompt" not in told["note"]
     assert "the figure below the head is drawn" in told["note"]
     assert all(image["height"] > 1.8 * image["width"] for image in told["images"])
     assert [image["seed"] for image in told["images"]] == [5, 6]

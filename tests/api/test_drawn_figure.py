@@ -58,7 +58,7 @@ def test_the_head_is_the_portraits_and_the_figure_whole(portrait) -> None:
 
 
 def test_skin_and_clothes_are_the_portraits(portrait) -> None:
-    made = drawn(portrait, clothing="a red shirt and black trousers")
+    made = drawn(portrait, clothing="a shirt and black trousers")
     lower = made[made.shape[0] // 4 :]
     for colour in (SHIRT, SKIN, (40, 40, 44)):
         assert like(lower, colour).mean() > 0.005
@@ -109,6 +109,22 @@ def test_of_children_no_build_is_drawn() -> None:
 def test_clothes_are_understood_where_they_can_be(clothing, legs, skirt) -> None:
     figure = person(clothing=clothing)
     assert (figure.legs, figure.skirt) == (legs, skirt)
+
+
+@pytest.mark.parametrize(
+    ("clothing", "colour"),
+    [
+        ("a blue suit", (60, 96, 170)),
+        ("green shirt, black trousers", (66, 132, 80)),
+        ("a yellow dress", (236, 204, 80)),
+        ("a suit", SHIRT),
+        ("a green skirt", SHIRT),
+    ],
+)
+def test_what_is_worn_above_has_the_colour_that_was_said(portrait, clothing, colour) -> None:
+    made = drawn(portrait, clothing=clothing)
+    chest = made[round(0.25 * len(made)) : round(0.4 * len(made)), made.shape[1] // 2]
+    assert like(chest, colour).mean() > 0.5
 
 
 def test_only_weights_of_drawn_heads_get_one_and_only_without_a_size(photo) -> None:
