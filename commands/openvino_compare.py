@@ -139,7 +139,7 @@ def _compared(
         )
     else:
         world = photo_world(people, suite.people, suite.pictures, 0, reader=None, accept=accept)
-    takes = plan(suite, profile, 0, len(world.subjects)).main
+    takes = plan(suite, profile, 0, [len(subject.photos) for subject in world.subjects]).main
     requests = [request_of(world, take) for take in takes]
     gallery = gallery_of(world, eyes)
     measured: dict[str, Measured] = {}
