@@ -69,6 +69,8 @@ def quantised(
     begin: the export to start from, "fp16" or "fp32"; None for the one that is there.
     """
     from openvino_backend import quantize as quantising
+    from openvino_backend.compiled import Device
+    from openvino_backend.runtime import Export
 
     installed.require()
     installed.require("nncf")
@@ -77,6 +79,7 @@ def quantised(
     root = compiled.exports_of(profile, settings)
     for precision in precisions:
         quantising.check(root / begin, precision, group_size, quantising.RATIO if ratio is None else ratio)
+    compiled.check_sources(profile, store, Export(root / begin, Device()))
     hush_libraries()
     running = replace(settings, precision=begin, device="cpu")
     requests = calibration_requests(profile, people, subset)

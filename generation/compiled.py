@@ -145,6 +145,18 @@ def sources_of(
     )
 
 
+def check_sources(profile: Profile, store: Store, export: Export) -> Sources:
+    """The files behind an export, further ControlNets aside.
+
+    Raises what `sources_of` raises, and WeightsCorrupt when they have changed since.
+    """
+    sources = sources_of(profile, store, loras=export.manifest.loras)
+    for name in export.manifest.networks:
+        if not name.startswith("control_"):
+            export.check_sources(name, sources.files(name))
+    return sources
+
+
 def check_loras(sources: Sources) -> tuple[str, ...]:
     """Notes on what of the LoRAs belongs to no layer of these networks, of which nothing but configurations is read.
 
@@ -206,10 +218,7 @@ def load(profile: Profile, store: Store, settings: Settings) -> Compiled:
     # Compiling takes seconds on a processor and minutes elsewhere.
     cache = None if device == "CPU" else folder / "cache"
     export = Export(folder, Device(device, dtype, cache, settings.streams, settings.activation_group))
-    sources = sources_of(profile, store, loras=export.manifest.loras)
-    for name in export.manifest.networks:
-        if not name.startswith("control_"):
-            export.check_sources(name, sources.files(name))
+    sources = check_sources(profile, store, export)
     pipeline = _pipeline(profile, export, sources.base)
     if profile.checkpoint is not None:
         pipeline.scheduler.register_to_config(**noise_schedule(profile.checkpoint))

@@ -89,11 +89,11 @@ def export(
 def _made(precision: str, loras: Sequence[tuple[str, float]], name: str) -> dict[str, Any]:
     fused = [list(lora) for lora in loras] if name in ("unet", *TEXT) else []
     versions = {package: metadata.version(package) for package in ("openvino", "diffusers")}
-    return {"precision": precision, "loras": fused, "versions": versions, "graphs": _graphs()}
+    return {"precision": precision, "loras": fused, "versions": versions, "graphs": graphs_now()}
 
 
 @cache
-def _graphs() -> str:
+def graphs_now() -> str:
     """Of the code that decides what a graph holds, so that one of older code is made anew."""
     code = b"".join(Path(str(module.__file__)).read_bytes() for module in (graphs, attention))
     return hashlib.sha256(code).hexdigest()[:12]

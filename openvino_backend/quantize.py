@@ -103,6 +103,7 @@ def outdated(
     for name, entry in exported.networks.items():
         recipe = _recipe(name, precision, name in sampled)
         how: dict[str, Any] = {"recipe": recipe, "from": [entry.xml, entry.bin], "nncf": metadata.version("nncf")}
+        how |= {"graphs": entry.made["graphs"]} if "graphs" in entry.made else {}
         if recipe == "int4":
             how |= {"group_size": size, "ratio": ratio}
         if recipe in ("hybrid", "full"):

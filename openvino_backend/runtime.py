@@ -8,7 +8,7 @@ from typing import Any
 
 from errors import RequestError, WeightsCorrupt, WeightsMissing
 from openvino_backend.compiled import Device, Network
-from openvino_backend.export import read_configs
+from openvino_backend.export import graphs_now, read_configs
 from openvino_backend.manifest import Manifest
 from openvino_backend.modules import (
     CompiledControlNet,
@@ -59,10 +59,16 @@ class Export:
         return self._configs[name]
 
     def check_sources(self, name: str, files: tuple[Path, ...]) -> None:
-        """Raises WeightsCorrupt when a network was made of other files than these."""
+        """Raises WeightsCorrupt when a network was made of other files than these, or by older code."""
         entry = self.manifest.networks.get(name)
         if entry is None:
             return
+        if entry.made.get("graphs", graphs_now()) != graphs_now():
+            raise WeightsCorrupt(
+                f"{name} was exported by another version of this program, which runs it otherwise.",
+                field=name,
+                cure=self.manifest.cure(changed=True),
+            )
         if len(entry.sources) != len(files) or not all(
             source.same_as(file) for source, file in zip(entry.sources, files, strict=True)
         ):

@@ -79,10 +79,20 @@ def test_a_stopped_export_with_another_lora_weight_is_incomplete_and_never_mixed
 
 def test_an_export_of_older_graphs_is_made_anew(sources, copy, monkeypatch):
     assert converted(sources, copy) == []
-    monkeypatch.setattr("openvino_backend.export._graphs", lambda: "older")
+    monkeypatch.setattr("openvino_backend.export.graphs_now", lambda: "older")
     assert export_module._made("fp32", (), "unet")["graphs"] == "older"
     known = Manifest.read(copy)
     assert not known.fresh(copy, "unet", sources.files("unet"), export_module._made("fp32", (), "unet"))
+
+
+def test_networks_of_older_graphs_are_not_run(sources, copy):
+    Export(copy, EXACT).check_sources("unet", sources.files("unet"))
+    known = Manifest.read(copy)
+    entry = known.networks["unet"]
+    known.with_entry("unet", replace(entry, made={**entry.made, "graphs": "older"})).write(copy)
+    with pytest.raises(WeightsCorrupt, match="unet was exported by another version") as told:
+        Export(copy, EXACT).check_sources("unet", sources.files("unet"))
+    assert "openvino export" in told.value.cure
 
 
 def test_only_what_was_made_of_a_changed_file_is_converted_again(sources, copy, tmp_path):

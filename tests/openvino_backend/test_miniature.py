@@ -1,12 +1,14 @@
 """The shipped weights through the engine: the whole picture is torch's."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from errors import InstantIDError, RequestError, WeightsMissing
+from commands.openvino_making import quantised
+from errors import InstantIDError, RequestError, WeightsCorrupt, WeightsMissing
 from face.photo import open_photo
 from generation import decode, lora
 from generation.compiled import available, load
@@ -14,6 +16,7 @@ from generation.loading import load_engine
 from generation.request import GenerationRequest, Lora, Progress
 from generation.settings import Settings
 from openvino_backend import installed
+from openvino_backend.manifest import Manifest
 from weights.registry import ASSETS, CONTROL_POSE, PROFILES, Part
 from weights.store import Store
 
@@ -103,6 +106,18 @@ def test_a_control_needs_the_weights_of_no_other(exports):
     parts = load(profile, store, Settings(backend="openvino", device="CPU", exports=exports))
     with pytest.raises(RequestError, match="ControlNet for canny was not exported"):
         parts.load_net(store.path(dict(MINIATURE.controls)["canny"]))
+
+
+def test_what_was_exported_of_other_weights_is_not_quantised(exports, tmp_path):
+    folder = shutil.copytree(exports, tmp_path / "exports")
+    known = Manifest.read(folder / "fp32")
+    entry = known.networks["unet"]
+    others = (replace(entry.sources[0], sha256="0" * 64, mtime_ns=0), *entry.sources[1:])
+    known.with_entry("unet", replace(entry, sources=others)).write(folder / "fp32")
+    with pytest.raises(WeightsCorrupt, match="behind unet have changed") as told:
+        quantised(MINIATURE, Store(), Settings(exports=folder), ("int8",))
+    assert "openvino export --profile miniature" in told.value.cure
+    assert not (folder / "int8").exists()
 
 
 def test_a_lora_is_refused_or_told_never_passed_over(engines, tmp_path, monkeypatch):
