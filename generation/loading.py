@@ -64,6 +64,7 @@ def load_engine(
     styles = STYLES if settings.styles is None else load_styles(settings.styles)
     if settings.backend == "openvino":
         return _compiled_engine(chosen, store, settings, styles)
+    hush_libraries()
     from generation.engine import Engine
     from generation.memory import free_gib, pick_device, plan
 
