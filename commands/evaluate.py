@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from commands.watching import bar
+from commands.weight_options import ModelsDir, OwnAdapter, OwnIdentityNet, ProfileName
 from errors import RequestError
 from evaluation.suite import SUITES
 from generation.loading import fingerprint, load_engine, pick_profile
 from generation.settings import Settings
 from outputs.metadata import read_settings, write_png
 from weights.published import CLIP
-from weights.registry import PROFILES
 from weights.store import Store
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    profile: Annotated[str | None, typer.Option(help=f"One of: auto, {', '.join(PROFILES)}.")] = None,
+    profile: ProfileName = None,
     suite: Annotated[str, typer.Option(help=f"One of: {', '.join(SUITES)}.")] = "quick",
     seed: Annotated[int, typer.Option(help="Chooses people, wishes and noise; 0 to 99999.")] = 0,
     people: Annotated[
@@ -43,17 +43,10 @@ def evaluate(
     neutral: Annotated[
         Path | None, typer.Option(help="Face pack whose recogniser judges.", show_default="by profile")
     ] = None,
-    adapter: Annotated[
-        Path | None, typer.Option(help="Face adapter: FILE, as training writes it.", show_default="by profile")
-    ] = None,
-    identity_net: Annotated[
-        Path | None, typer.Option(help="IdentityNet: FOLDER, as training writes it.", show_default="by profile")
-    ] = None,
+    adapter: OwnAdapter = None,
+    identity_net: OwnIdentityNet = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")] = None,
-    models_dir: Annotated[
-        Path | None,
-        typer.Option(help="Where downloaded weights lie.", envvar="INSTANTID_MODELS_DIR", show_default=False),
-    ] = None,
+    models_dir: ModelsDir = None,
 ) -> None:
     """Measure likeness, pose and prompt on people whom no training has seen.
 

@@ -26,7 +26,7 @@ from commands.generate_options import (
     without,
 )
 from commands.generate_output import files_for, likeness_of, report_of, write
-from commands.weights import ModelsDir
+from commands.weight_options import Base, Decoder, ModelsDir, OwnAdapter, OwnIdentityNet, ProfileName
 from generation.bases import with_base
 from generation.loading import load_engine, pick_profile
 from generation.own_parts import with_own_parts
@@ -125,17 +125,11 @@ def generate(
         Path | None, typer.Option(help="PNG made here, whose settings hold where no option is given.")
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace files that are there.")] = False,
-    profile: Annotated[str | None, typer.Option(help=f"One of: auto, {', '.join(PROFILES)}.")] = None,
-    base: Annotated[
-        str | None, typer.Option(help="SDXL checkpoint: FILE.safetensors or OWNER/REPO.", show_default="by profile")
-    ] = None,
-    vae: Annotated[str | None, typer.Option(help="Decoder: own, or OWNER/REPO.", show_default="by profile")] = None,
-    adapter: Annotated[
-        Path | None, typer.Option(help="Face adapter: FILE, as training writes it.", show_default="by profile")
-    ] = None,
-    identity_net: Annotated[
-        Path | None, typer.Option(help="IdentityNet: FOLDER, as training writes it.", show_default="by profile")
-    ] = None,
+    profile: ProfileName = None,
+    base: Base = None,
+    vae: Decoder = None,
+    adapter: OwnAdapter = None,
+    identity_net: OwnIdentityNet = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps; one of OpenVINO's devices.")] = None,
     backend: Annotated[str | None, typer.Option(help="torch or openvino.", show_default="torch")] = None,
     precision: Annotated[

@@ -10,7 +10,8 @@ import typer
 from commands import openvino_making as making
 from commands.openvino_bench import bench
 from commands.openvino_compare import compare
-from commands.openvino_options import Base, Decoder, ModelsDir, Out, ProfileName, opened
+from commands.openvino_options import Out, opened
+from commands.weight_options import Base, Decoder, ModelsDir, ProfileName
 from generation import compiled
 from openvino_backend import installed
 

@@ -12,16 +12,13 @@ import typer
 from commands.openvino_making import calibration_requests
 from commands.openvino_options import (
     ActivationGroup,
-    Base,
-    Decoder,
     DeviceName,
     Exports,
-    ModelsDir,
-    ProfileName,
     Streams,
     opened,
 )
 from commands.watching import bar
+from commands.weight_options import Base, Decoder, ModelsDir, ProfileName
 from generation import compiled
 from openvino_backend import installed
 

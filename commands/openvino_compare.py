@@ -15,17 +15,14 @@ import typer
 from commands import openvino_making as making
 from commands.openvino_options import (
     ActivationGroup,
-    Base,
-    Decoder,
     DeviceName,
     Exports,
-    ModelsDir,
-    ProfileName,
     Streams,
     opened,
 )
 from commands.openvino_variant import Measured, measure
 from commands.watching import bar
+from commands.weight_options import Base, Decoder, ModelsDir, ProfileName
 from errors import RequestError
 from generation import compiled
 from generation.settings import Settings

@@ -10,14 +10,9 @@ import typer
 from generation.bases import with_base
 from generation.loading import pick_profile
 from generation.settings import Settings
-from weights.registry import PROFILES, Profile
+from weights.registry import Profile
 from weights.store import Store
 
-ProfileName = Annotated[str | None, typer.Option(help=f"One of: auto, {', '.join(PROFILES)}.")]
-Base = Annotated[
-    str | None, typer.Option(help="SDXL checkpoint: FILE.safetensors or OWNER/REPO.", show_default="by profile")
-]
-Decoder = Annotated[str | None, typer.Option(help="Decoder: own, or OWNER/REPO.", show_default="by profile")]
 Out = Annotated[Path | None, typer.Option(help="Folder of a folder for each precision.", show_default="by profile")]
 Exports = Annotated[Path | None, typer.Option(help="Folder of the exports.", show_default="by profile")]
 DeviceName = Annotated[str | None, typer.Option(help="Device of OpenVINO: auto, CPU, GPU, NPU, AUTO.")]
@@ -25,9 +20,6 @@ Streams = Annotated[int | None, typer.Option(help="Rows beside each other on the
 ActivationGroup = Annotated[
     int | None,
     typer.Option(help="CPU: numbers that share a scale when rounded to 8 bits.", show_default="OpenVINO's own"),
-]
-ModelsDir = Annotated[
-    Path | None, typer.Option(help="Where downloaded weights lie.", envvar="INSTANTID_MODELS_DIR", show_default=False)
 ]
 
 

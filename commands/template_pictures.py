@@ -12,6 +12,7 @@ import typer
 
 from commands.doors import embedder, needed, open_analyzer
 from commands.watching import bar
+from commands.weight_options import ModelsDir, ProfileName
 from errors import RequestError
 from face.keypoints import VIEWS
 from face.photo import open_photo
@@ -38,9 +39,7 @@ NOTICE = "Only use templates that you have the right to use: what comes out show
 
 Adapter = Annotated[Path, typer.Option(help="File written by `template fit`.")]
 SourcePack = Annotated[Path | None, typer.Option(help="Face pack of the recogniser to map from, for photos.")]
-ProfileName = Annotated[str | None, typer.Option(help=f"One of: auto, {', '.join(PROFILES)}.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")]
-ModelsDir = Annotated[Path | None, typer.Option(help="Where downloaded weights lie.", envvar="INSTANTID_MODELS_DIR")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 

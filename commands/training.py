@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from commands.weight_options import ModelsDir
 from errors import RequestError
 from weights.registry import PROFILES, Profile
 from weights.store import Store
@@ -24,9 +25,6 @@ COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), 
 PACKAGES = ("webdataset", "tensorboard")  # what requirements-train.txt has beyond requirements.txt
 LINES_EVERY = 50  # steps between lines where no bar can be shown
 
-ModelsDir = Annotated[
-    Path | None, typer.Option(help="Where downloaded weights lie.", envvar="INSTANTID_MODELS_DIR", show_default=False)
-]
 ConfigFile = Annotated[Path, typer.Option(help="TOML file of the run; see training/configs.", show_default=False)]
 Until = Annotated[int | None, typer.Option(help="Stop at this step, to go on later.", show_default=False)]
 Overfit = Annotated[bool, typer.Option("--overfit", help="Learn one person alone: a check that it can learn at all.")]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from commands.weight_options import ModelsDir
 from errors import RequestError
 from generation.loading import pick_profile
 from generation.machine import survey
@@ -19,9 +19,6 @@ from weights import table
 from weights.registry import PROFILES, WEIGHTS, Weight
 from weights.store import Store
 
-ModelsDir = Annotated[
-    Path | None, typer.Option(help="Where downloaded weights lie.", envvar="INSTANTID_MODELS_DIR", show_default=False)
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
