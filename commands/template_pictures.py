@@ -17,6 +17,7 @@ from errors import RequestError
 from face.keypoints import VIEWS
 from face.photo import open_photo
 from generation.loading import load_engine, pick_profile
+from generation.recognisers import PACKS, leads_to, pack_name
 from generation.request import GenerationRequest, GenerationResult
 from generation.settings import Settings
 from outputs.metadata import write_picture
@@ -25,14 +26,12 @@ from template_adapter.linear import load_map
 from template_adapter.photos import embed_folder, photos_of
 from template_adapter.reading import is_picture, read_bytes, read_template
 from template_adapter.template import DIMENSIONS, Template
-from weights.registry import PROFILES
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from generation.engine import Engine
     from template_adapter.linear import LinearMap
-    from weights.published import Part
     from weights.registry import Profile
 
 NOTICE = "Only use templates that you have the right to use: what comes out shows a person's face."
@@ -157,25 +156,13 @@ def reconstruct_command(
 def differing(fitted: LinearMap, profile: Profile, source_pack: Path | None) -> list[str]:
     """Sentences on recognisers that are known by name and are not those of the adapter. source_pack: reads photos."""
     source, target = fitted.about.source, fitted.about.target
-    own = _pack_name(profile.face_pack)
     notes = []
     if source_pack is not None and source_pack.stem != source and source in PACKS:
         notes.append(f"The photos are read by {source_pack.stem}, the adapter was fitted on {source}.")
-    if PACKS.get(target, own) != own:
+    if not leads_to(target, profile):
+        own = pack_name(profile.face_pack)
         notes.append(f"The adapter maps into the space of {target}, the weights of {profile.name} know {own}.")
     return notes
-
-
-def _pack_name(part: Part) -> str:
-    return part.path.rpartition("/")[2] or part.weight.name
-
-
-PACKS = {
-    **{_pack_name(one.neutral): _pack_name(one.neutral) for one in PROFILES.values() if one.neutral is not None},
-    **{_pack_name(one.face_pack): _pack_name(one.face_pack) for one in PROFILES.values()},
-    **{name: _pack_name(one.face_pack) for name, one in PROFILES.items()},
-}
-"""The pack behind each name that recognisers go by: their own, and that of a profile for what its weights know."""
 
 
 def _check_view(view: str | None) -> None:
