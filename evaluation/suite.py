@@ -25,8 +25,8 @@ class Suite:
         pictures: of the main part, views in turn.
         views: subjects of whom every view is made of one wish.
         parts: pictures for each of both nets, one alone, neither.
-        sweep: pictures for each point of a sweep, and twice as many for references and few steps; 0 leaves the sweeps
-            out.
+        sweep: pictures for each point of a sweep, and twice as many for few steps; 0 leaves the sweeps out. The number
+            of reference photos is judged by all pictures of the main part: its gain is smaller than their spread.
         strengths, guidances, steps, references: the points; the profile's own guidance and steps are added.
         few_steps: of the fastest mode, where its LoRA comes with the weights.
     """
@@ -137,7 +137,7 @@ def _sweeps(profile: Profile, main: tuple[Take, ...], suite: Suite) -> Iterator[
     )
     steps = sorted({*suite.steps, profile.steps})
     yield "steps", [_point(f"{value}", few, Setting(steps=_given(value, profile.steps))) for value in steps]
-    yield "references", [_point(f"{value}", many, Setting(references=value)) for value in suite.references]
+    yield "references", [_point(f"{value}", main, Setting(references=value)) for value in suite.references]
     if MODES[profile.turbo].distilled and profile.shipped:
         points = [_point(f"{value}, {TURBO}", many, Setting(steps=value, mode=TURBO)) for value in suite.few_steps]
         yield "few_steps", [*points, _point(f"{profile.steps}", many, Setting())]

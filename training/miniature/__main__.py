@@ -1,7 +1,7 @@
 """The miniature from nothing, one command a stage: ``python -m training.miniature STAGE --data DIR --out DIR``.
 
 Every stage goes on where its last checkpoint stands. The order is ``data``, ``face``, ``codec``, ``text``, ``base``,
-``joint``, ``adapter``, ``controls``, ``style-lora``, ``bundle``, ``attributes``; ``all`` runs it.
+``joint``, ``adapter``, ``controls``, ``style-lora``, ``bundle``, ``few-steps``, ``attributes``; ``all`` runs it.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from safetensors.torch import load_file, save_file
 
+from errors import RequestError
 from training.miniature import adapter as adapters
 from training.miniature import attribute_training, extras, loop, prepared
 from training.miniature import base as bases
@@ -24,6 +25,7 @@ from training.miniature import codec as codecs
 from training.miniature.dataset import Drawings, draw, joined, load
 from training.miniature.face_pack import ASSETS as PACK
 from training.miniature.face_pack import DETECTOR_FILE, RECOGNISER_FILE, Recogniser
+from training.miniature.few_steps import few_steps
 from training.miniature.landmarks import LandmarkStage
 from training.miniature.person import TRAINING_SEEDS
 from training.miniature.restore import restore
@@ -37,6 +39,7 @@ REFERENCE_STYLES = (0.76, 0.08, 0.04, 0.04, 0.02, 0.02, 0.04)
 # About what the shipped bundle had, in batches of the usual size in two processes; its card has the samples.
 STEPS = {"decoder": 1370, "encoder": 410, "base": 1875, "joint": 5160, "adapter": 2010}
 MUON = 1.3e-3  # rate of matrices
+TRIAL_STEPS, TRIAL_PEOPLE = 2, 64
 OTHER_RECOGNISER = ("--net", "residual", "--steps", "800")
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
@@ -48,6 +51,9 @@ Steps = Annotated[int | None, typer.Option(help="Length in steps; by default the
 Workers = Annotated[int, typer.Option(help="Single-thread processes.")]
 Pack = Annotated[Path | None, typer.Option(help="Face pack; by default OUT/face, or the shipped one without it.")]
 Batch = Annotated[int, typer.Option(help="Samples of one process and step.")]
+Trial = Annotated[
+    bool, typer.Option("--trial", help="A few people and two steps a stage: whether all of it runs, in minutes.")
+]
 
 
 def _plan(stage: str, steps: int | None, minutes: float | None, **rest: object) -> loop.Plan:
@@ -86,7 +92,7 @@ def _pictures(data: Path) -> Drawings:
 
 
 @app.command("face")
-def face(data: Data, out: Out, seed: Seed = 0) -> None:
+def face(data: Data, out: Out, seed: Seed = 0, steps: Steps = None) -> None:
     """Train recognisers and detector with their own programs.
 
     ``OUT/face`` is the pack that the miniature is conditioned with; ``OUT/face_other`` has the same detector and a
@@ -100,6 +106,7 @@ def face(data: Data, out: Out, seed: Seed = 0) -> None:
         folder = out / (part if pack == "face" else f"{part}_other")
         command = [sys.executable, "-m", f"training.miniature.{part}", *options]
         command += ["--data", str(data.absolute()), "--out", str(folder.absolute())]
+        command += [] if steps is None else ["--steps", str(steps)]
         subprocess.run(command, check=True, cwd=Path(__file__).parents[2], env={**os.environ, "OMP_NUM_THREADS": "1"})
         (out / pack).mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / file, out / pack / file)
@@ -220,6 +227,7 @@ def restore_run(data: Data, out: Out, bundle: Path = ASSETS) -> None:
 app.command("controls")(extras.controls)
 app.command("style-lora")(extras.style)
 app.command("extras")(extras.ship)
+app.command("few-steps")(few_steps)
 
 
 @app.command("bundle")
@@ -237,22 +245,26 @@ def attributes(data: Data, out: Out, seed: Seed = 0, to: Path = ASSETS, steps: i
 
 
 @app.command("all")
-def everything(data: Data, out: Out, seed: Seed = 0, to: Path = ASSETS) -> None:
+def everything(data: Data, out: Out, seed: Seed = 0, to: Path = ASSETS, trial: Trial = False) -> None:
     """Every stage in order, with about the lengths of the shipped bundle. On one machine a seed gives one bundle.
 
-    The LoRA of few steps is not among them: `cli.py distil` makes it for weights that are shipped.
+    The map of the foreign recogniser's templates is fitted on a finished bundle, by scripts/measure_templates.py.
     """
-    draw_data(data, seed)
-    face(data, out, seed)
-    codec(data, out, seed)
+    if trial and to.resolve() == ASSETS.resolve():
+        raise RequestError("A trial's bundle is untrained.", field="to", cure="Give --to another folder.")
+    short: dict[str, Any] = {"steps": TRIAL_STEPS} if trial else {}
+    draw_data(data, seed, **({"people": TRIAL_PEOPLE, "turned": TRIAL_PEOPLE} if trial else {}))
+    face(data, out, seed, **short)
+    codec(data, out, seed, **short)
     text(data, out, seed)
-    base(data, out, seed)
-    joint(data, out, seed)
-    adapter(data, out, seed)
-    extras.controls(data, out, seed)
-    extras.style(data, out, seed)
+    base(data, out, seed, **short)
+    joint(data, out, seed, **short)
+    adapter(data, out, seed, **short)
+    extras.controls(data, out, seed, **short)
+    extras.style(data, out, seed, **short)
     bundle(out, to)
-    attributes(data, out, seed, to)
+    few_steps(data, out, seed, to=to, **short)
+    attributes(data, out, seed, to, **short)
 
 
 if __name__ == "__main__":

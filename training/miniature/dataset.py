@@ -45,6 +45,12 @@ class Drawings:
     def __len__(self) -> int:
         return len(self.images)
 
+    def first(self, count: int) -> Drawings:
+        """The first so many of them, or all there are."""
+        return Drawings(
+            self.images[:count], self.keypoints[:count], self.boxes[:count], self.people[:count], self.records[:count]
+        )
+
     def shot(self, index: int) -> Shot:
         fields: dict[str, Any] = dict(self.records[index]["shot"])
         fields["centre"], fields["gaze"] = tuple(fields["centre"]), tuple(fields["gaze"])
