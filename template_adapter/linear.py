@@ -121,7 +121,7 @@ class LinearMap:
 
 def unit(vectors: np.ndarray) -> np.ndarray:
     """Rows of length 1, in their own precision; a row of zeros stays what it is."""
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    lengths = np.sqrt(np.einsum("...i,...i->...", vectors, vectors, dtype=np.float64))[..., None]
     return vectors / np.where(lengths > 0, lengths, 1).astype(vectors.dtype)
 
 

@@ -19,9 +19,14 @@ from template_adapter.template import DIMENSIONS, checked
 from template_adapter.vectors import COLUMNS
 
 MAX_BYTES = 2**20
-CURE = "Give a template as .npy, .npz, pickle, base64 text, a JSON list of numbers, or a photo."
+CURE = (
+    "Give a template as .npy, .npz, pickle, base64 text, a list of numbers (JSON or separated by commas), or a photo."
+)
 PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"RIFF")
 BASE64 = re.compile(rb"[A-Za-z0-9+/_-]+={0,2}")
+SEPARATORS = re.compile(rb"[,;\s]+")
+PICKLES = (b"\x80", b"c", b"(", b"]", b")")
+"""How a pickle of an array or a list begins: the protocol, a name, or a list or tuple."""
 
 
 def is_picture(data: bytes) -> bool:
@@ -67,16 +72,32 @@ def _values(data: bytes, field: str, dimensions: int) -> np.ndarray:
     text = data.strip()
     if text.startswith((b"[", b"{")):
         return _json(text, field)
+    numbers = _numbers(text)
+    if numbers is not None:
+        return numbers
     packed = b"".join(text.split())
-    if BASE64.fullmatch(packed) and len(packed) >= dimensions:
+    if BASE64.fullmatch(packed):
         return _base64(packed, field, dimensions)
-    return load_array(data, field=field)
+    if data.startswith(PICKLES):
+        return load_array(data, field=field)
+    raise RequestError("The file is of no kind that templates are read from.", field=field, cure=CURE)
+
+
+def _numbers(text: bytes) -> np.ndarray | None:
+    """Numbers between commas, semicolons or white space; None for any other text."""
+    parts = SEPARATORS.split(text.strip(b",;"))
+    if len(parts) < 2:
+        return None
+    try:
+        return np.array([float(part) for part in parts])
+    except ValueError:
+        return None
 
 
 def _npy(file: io.BytesIO, field: str) -> np.ndarray:
     try:
         return np.lib.format.read_array(file, allow_pickle=False)
-    except (ValueError, EOFError, OSError, MemoryError) as error:
+    except Exception as error:  # the header is Python text, and damage raises whatever its reader runs into
         raise RequestError("The .npy file is damaged or holds objects.", field=field, cure=CURE) from error
 
 
@@ -87,7 +108,9 @@ def _npz(data: bytes, field: str) -> np.ndarray:
             if len(members) != 1 or members[0].file_size > MAX_BYTES:
                 raise RequestError("The .npz file does not hold exactly one template.", field=field, cure=CURE)
             return _npy(io.BytesIO(archive.read(members[0])), field)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except RequestError:
+        raise
+    except Exception as error:  # a damaged archive raises whatever its directory and its compressor run into
         raise RequestError("The .npz file is damaged.", field=field, cure=CURE) from error
 
 
@@ -105,7 +128,7 @@ def _json(text: bytes, field: str) -> np.ndarray:
                 )
             told = told[named[0]]
         return np.asarray(told, np.float64)
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise RequestError("The text is no list of numbers.", field=field, cure=CURE) from error
 
 

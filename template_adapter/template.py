@@ -17,6 +17,9 @@ USUAL_LENGTH = math.sqrt(DIMENSIONS)
 SHORTEST_RAW = 2.0
 """Below this a vector was brought to length 1, as databases and vector indexes store templates."""
 
+LONGEST_RAW = 100.0
+"""Above this a vector was multiplied, as by a store that keeps whole numbers; raw embeddings have about 20 to 30."""
+
 
 @dataclass(frozen=True, eq=False)
 class Template:
@@ -59,17 +62,18 @@ def checked(values: Any, *, field: str = "template", dimensions: int = DIMENSION
         raise RequestError(f"The template has {shape or 'no'} numbers, not {dimensions}.", field=field, cure=cure)
     with np.errstate(over="ignore"):
         vector = vector.astype(np.float32)
-    if not np.isfinite(vector).all():
+    length = np.linalg.norm(vector.astype(np.float64))
+    if not length <= np.finfo(np.float32).max:
         raise RequestError("The template holds NaN or infinite numbers.", field=field, cure=cure)
-    if not np.linalg.norm(vector.astype(np.float64)) > 1e-6:
+    if not length > 1e-6:
         raise RequestError("The template is zero everywhere: no face was kept in it.", field=field, cure=cure)
     return vector
 
 
 def at_raw_length(vector: np.ndarray) -> tuple[np.ndarray, str | None]:
     """A vector of the length that networks are conditioned with, and a note when it had to be brought to it."""
-    length = float(np.linalg.norm(vector))
-    if length >= SHORTEST_RAW:
+    length = float(np.linalg.norm(vector.astype(np.float64)))
+    if SHORTEST_RAW <= length <= LONGEST_RAW:
         return vector, None
     note = f"The template had the length {length:.2g}; it was brought to {USUAL_LENGTH:.1f}, that of a raw embedding."
-    return (vector * np.float32(USUAL_LENGTH / length)).astype(np.float32), note
+    return (vector.astype(np.float64) * (USUAL_LENGTH / length)).astype(np.float32), note

@@ -11,9 +11,12 @@ import zipfile
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from errors import RequestError
 from template_adapter import safe_pickle
+from template_adapter.linear import unit
 from template_adapter.reading import is_picture, read_bytes, read_template
 from template_adapter.safe_pickle import load_array
 from template_adapter.template import USUAL_LENGTH, at_raw_length, checked
@@ -27,9 +30,9 @@ def npy(array, **options):
     return buffer.getvalue()
 
 
-def npz(**arrays):
+def npz(save=np.savez, **arrays):
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
+    save(buffer, **arrays)
     return buffer.getvalue()
 
 
@@ -37,8 +40,11 @@ GOOD = {
     "npy": npy(VECTOR),
     "npy of one row": npy(VECTOR[None].astype(np.float64)),
     "npz": npz(embedding=VECTOR),
+    "npz, compressed": npz(np.savez_compressed, embedding=VECTOR),
     "json": json.dumps(VECTOR.tolist()).encode(),
     "json by name": json.dumps({"embedding": VECTOR.tolist(), "person": "ada"}).encode(),
+    "numbers between commas": ",".join(map(str, VECTOR.tolist())).encode() + b"\n",
+    "numbers in lines": "\n".join(map(str, VECTOR.tolist())).encode(),
     "base64 of floats": base64.b64encode(VECTOR.tobytes()),
     "base64 of doubles": base64.b64encode(VECTOR.astype(np.float64).tobytes()),
     "base64 in lines": base64.encodebytes(VECTOR.tobytes()),
@@ -135,6 +141,12 @@ def bomb():
     return buffer.getvalue()
 
 
+def deflated():
+    """An archive with wrong bytes amid what is compressed, which zlib notices before the checksum does."""
+    data = GOOD["npz, compressed"]
+    return data[:60] + b"\xff" * 4 + data[64:]
+
+
 BAD = {
     "nothing": (b"", "empty"),
     "another length": (npy(VECTOR[:128]), "128 numbers, not 512"),
@@ -155,6 +167,13 @@ BAD = {
     "json of two": (b'{"vector": [1], "template": [1]}', "exactly one template"),
     "base64 of another length": (base64.b64encode(VECTOR.tobytes()[:-4]), "bytes"),
     "a photo": (b"\xff\xd8\xff\xe0" + b"\0" * 600, "picture"),
+    "base64 of a few numbers": (base64.b64encode(VECTOR[:90].tobytes()), "holds 360 bytes, which are not 512 numbers"),
+    "a few numbers between commas": (b"0.5, 1e-3, 2", "3 numbers, not 512"),
+    "words between commas": (b"height,weight\n1,2\n", "of no kind"),
+    "a whole number without end in JSON": (b"[" + b",".join([b"1" + b"0" * 400] * 512) + b"]", "no list"),
+    "a header that breaks off": (npy(VECTOR).replace(b"(512,)", b"(512, "), "damaged"),
+    "an archive of damaged deflation": (deflated(), "damaged"),
+    "a length past what float32 holds": (npy(np.full(512, 3e38)), "infinite"),
     "huge": (b"\0" * (2**20 + 1), "too large"),
 }
 
@@ -165,6 +184,24 @@ def test_what_is_no_template_is_told(data, words):
         read_template(data)
     assert words in told.value.message
     assert told.value.field == "template" and told.value.cure
+
+
+@given(
+    st.sampled_from(["npy", "npz", "npz, compressed", "pickle 0", "pickle 2", "pickle 5", "json", "base64 of npy"]),
+    st.lists(st.tuples(st.integers(0, 400), st.binary(min_size=1, max_size=3)), max_size=4),
+    st.none() | st.integers(0, 1500),
+)
+@settings(max_examples=500, derandomize=True, deadline=None)
+def test_damage_anywhere_gives_a_template_or_one_typed_error(form, wounds, end):
+    data = bytearray(GOOD[form])
+    for place, wrong in wounds:
+        data[place : place + len(wrong)] = wrong
+    try:
+        found = read_template(bytes(data[:end]))
+    except RequestError as told:
+        assert told.field == "template" and told.cure
+    else:
+        assert found.shape == (512,) and np.isfinite(found).all()
 
 
 def test_pictures_are_known_by_their_first_bytes():
@@ -187,3 +224,11 @@ def test_a_normalised_template_is_brought_to_the_length_of_a_raw_one():
     brought, note = at_raw_length(checked(VECTOR / np.linalg.norm(VECTOR)))
     assert np.linalg.norm(brought) == pytest.approx(USUAL_LENGTH, rel=1e-5)
     assert note is not None and "22.6" in note
+
+
+def test_a_template_of_an_absurd_length_is_brought_to_that_of_a_raw_one():
+    for times in (10, 1e30):
+        brought, note = at_raw_length(checked(VECTOR * np.float32(times)))
+        assert np.linalg.norm(brought) == pytest.approx(USUAL_LENGTH, rel=1e-5)
+        assert note is not None and "22.6" in note
+        np.testing.assert_allclose(unit(VECTOR * np.float32(times)), unit(VECTOR), rtol=1e-5)
