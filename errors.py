@@ -46,6 +46,10 @@ class RequestError(InputError):
     code = "invalid_request"
 
 
+class WrongWidth(RequestError):
+    """A template has more or fewer numbers than are read where it was given; another adapter may read it."""
+
+
 class WeightsError(InstantIDError):
     """Weights are missing, incomplete or not what they should be."""
 

@@ -51,6 +51,14 @@ class BodyAnswer(BaseModel):
     note: str | None = Field(None, description="What the caller should know, in plain words.")
 
 
+class TemplateAnswer(BaseModel):
+    """Where the person's template came from: the recogniser that the adapter was fitted on, and the adapter's
+    fingerprint. Both null when the template came without an adapter."""
+
+    recogniser: str | None = None
+    adapter: str | None = None
+
+
 class ResultAnswer(BaseModel):
     """What came of a job."""
 
@@ -63,6 +71,7 @@ class ResultAnswer(BaseModel):
     candidates: list[dict[str, Any]] = []
     settings: dict[str, Any]
     analysis: AnalysisAnswer | None = None
+    template: TemplateAnswer | None = Field(None, description="Of a template in the place of photos.")
 
 
 class JobAnswer(BaseModel):

@@ -21,7 +21,7 @@ ABOUT = """Pictures of one person from a single photo.
 
 Every request for pictures is a job. `POST /api/v1/generate` answers at once with the job, whose events can be watched;
 `POST /api/v1/generate-identity-body` waits for it. Failures always have one form: `{"success": false, "error": {"code",
-"message", "field", "cure"}}`. Photos are deleted as soon as their job is over, results after a while.
+"message", "field", "cure"}}`. Photos and templates are deleted as soon as their job is over, results after a while.
 """
 KEY = HTTPBearer(auto_error=False, scheme_name="key", description="Where the service asks for keys.")
 """For the description alone: the gate has looked at the key before."""

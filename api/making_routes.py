@@ -16,11 +16,12 @@ from api.body import FACES, BodyOptions
 from api.failures import OF_CODE, answer
 from api.job import Job
 from api.openapi import failures, form
-from api.options import JSON_FIELD, Options, options_in
+from api.options import JSON_FIELD, Options, options_in, validated, values_in
 from api.pictures import FILE_FIELDS, named
 from api.recipes import BODY, GENERATE
+from api.templates import ADAPTER, EITHER, TEMPLATE, as_file
 from api.uploads import read_form
-from errors import InstantIDError, PhotoError
+from errors import InstantIDError, PhotoError, RequestError
 
 router = APIRouter(prefix="/api/v1", tags=["pictures"])
 
@@ -37,7 +38,17 @@ GENERATE_FORM = form(
         "person_2": (True, "Photos of a second person in the picture."),
         "person_3": (True, "Photos of a third person."),
         "person_4": (True, "Photos of a fourth person."),
-        "template": (False, "Who it is without a photo: a stored face template, .npy, JSON or base64 text."),
+        TEMPLATE: (
+            False,
+            "Who it is without a photo: a stored face template as a file (.npy, .npz, a pickle of an array, base64 or "
+            "JSON text), or as text: base64, or a JSON list of numbers, here or in the field `request`. Without an "
+            "adapter it is taken for one of the weights' own recogniser.",
+        ),
+        ADAPTER: (
+            False,
+            "What brings the template of another recogniser into the weights' space: a file of `cli.py template fit`, "
+            "or as text the name of an adapter that this deployment offers.",
+        ),
         "pose": (False, "A picture whose face gives the pose."),
         "start_picture": (False, "A picture to start from."),
         "into": (False, "A photo one of whose faces becomes the person's."),
@@ -68,10 +79,16 @@ async def generate_identity_body(
     A caller that hangs up before cancels the job, unless it sent an Idempotency-Key to come back with.
     """
     await run_in_threadpool(service.require_room, key)
-    sent = await read_form(request, (FACES,))
+    sent = await read_form(request, (FACES, *EITHER), EITHER)
+    for field in EITHER:
+        if sent.files.get(field) or sent.fields.get(field):
+            raise RequestError(
+                "A figure is made from photos alone.", field=field, cure="Send templates to /api/v1/generate."
+            )
     photos = named(sent.files)
     if not photos:
-        raise _no_photo(FACES)
+        cure = f"Send a photo of a face, in curl: -F {FACES}=@me.jpg"
+        raise PhotoError("There is no photo.", field=FACES, cure=cure)
     document = options_in(sent.fields, BodyOptions).model_dump(mode="json", exclude_none=True)
     submit = partial(service.submit, owner, BODY, document, photos, key=key, deadline=deadline)
     job, _ = await service.inspect(submit)
@@ -89,11 +106,22 @@ async def generate(
 ) -> Response:
     """Pictures of one person or several: everything that a GenerationRequest can ask for. Answers with a job."""
     await run_in_threadpool(service.require_room, key)
-    sent = await read_form(request, FILE_FIELDS)
+    sent = await read_form(request, FILE_FIELDS, EITHER)
     photos = named(sent.files)
-    if not any(name.startswith(("photos.", "template.")) for name in photos):
-        raise _no_photo("photos")
-    document = options_in(sent.fields, Options, JSON_FIELD).model_dump(mode="json", exclude_defaults=True)
+    values = values_in(sent.fields, Options, JSON_FIELD)
+    if (written := values.pop(TEMPLATE, None)) is not None:
+        if f"{TEMPLATE}.0" in photos:
+            raise RequestError("A field was sent twice.", field=TEMPLATE, cure="Send it once.")
+        photos |= named({TEMPLATE: [as_file(written)]})
+    if ADAPTER in sent.files and f"{ADAPTER}.0" not in photos:
+        raise RequestError("The adapter is empty.", field=ADAPTER, cure="Send its file again, or leave it out.")
+    if not any(name.startswith(("photos.", f"{TEMPLATE}.")) for name in photos):
+        raise PhotoError(
+            "There is neither a photo nor a template.",
+            field="photos",
+            cure="Send a photo of a face, in curl: -F photos=@me.jpg, or a template: -F template=@t.npy",
+        )
+    document = validated(Options, values).model_dump(mode="json", exclude_defaults=True)
     submit = partial(service.submit, owner, GENERATE, document, photos, key=key, deadline=deadline)
     job, _ = await service.inspect(submit)
     return _accepted(job, link)
@@ -112,10 +140,6 @@ def done_or_why(job: Job, done: Callable[[], Mapping[str, Any]]) -> Response:
 def _accepted(job: Job, link: Link) -> Response:
     told = job_answer(job, link)
     return JSONResponse(told.model_dump(), status_code=202, headers={"Location": told.url})
-
-
-def _no_photo(field: str) -> PhotoError:
-    return PhotoError("There is no photo.", field=field, cure=f"Send a photo of a face, in curl: -F {field}=@me.jpg")
 
 
 def _later(prefer: str | None) -> bool:

@@ -81,6 +81,7 @@ class Options(Strict):
     refine: str | None = Field(None, description="Small faces again at full size: never, auto or always.")
     face_region: bool = True
     loras: list[LoraOption] = Field(default=[], max_length=8)
+    adapter: str | None = Field(None, description="Name of an adapter of the deployment, for the template.")
 
 
 JSON_FIELD = "request"
@@ -88,7 +89,12 @@ JSON_FIELD = "request"
 
 
 def options_in(fields: Mapping[str, str], kind: type[Model], json_field: str | None = None) -> Model:
-    """Options from the text fields of a form, each by its own name or all in one JSON object, or some in each.
+    """Options from the text fields of a form. Raises RequestError naming the field; the value is not repeated."""
+    return validated(kind, values_in(fields, kind, json_field))
+
+
+def values_in(fields: Mapping[str, str], kind: type[BaseModel], json_field: str | None = None) -> dict[str, Any]:
+    """What the text fields of a form say, each by its own name or all in one JSON object, or some in each.
 
     Raises RequestError naming the field; the value is not repeated.
     """
@@ -103,7 +109,7 @@ def options_in(fields: Mapping[str, str], kind: type[Model], json_field: str | N
         if twice := sorted(document.keys() & values.keys()):
             raise RequestError("A field was sent twice.", field=twice[0][:80], cure="Send it once.")
         values |= document
-    return validated(kind, values)
+    return values
 
 
 def validated(kind: type[Model], values: Mapping[str, Any]) -> Model:

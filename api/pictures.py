@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from api.body import FACES
 from api.options import Options
+from api.templates import ADAPTER, EITHER, TEMPLATE
 from errors import PhotoError, RequestError
 from face.photo import FORMATS, open_photo
 from generation.controls import Control
@@ -17,17 +18,17 @@ from generation.people import MOST, Person
 from generation.request import GenerationRequest, Lora
 from generation.sources import find_lora
 from generation.who import MAX_PHOTOS
-from template_adapter.reading import read_template
-from template_adapter.template import Template
 from weights.registry import WEIGHTS
+
+if TYPE_CHECKING:
+    from template_adapter.template import Template
 
 PHOTOS = "photos"
 PEOPLE = tuple(f"person_{number}" for number in range(2, MOST + 1))
 SINGLE = ("pose", "start_picture", "into", "mask")
 CONTROLS = tuple(f"control_{kind}" for kind in ("pose", "canny", "depth"))
-TEMPLATE = "template"
 
-FILE_FIELDS = (PHOTOS, *PEOPLE, *SINGLE, *CONTROLS, TEMPLATE)
+FILE_FIELDS = (PHOTOS, *PEOPLE, *SINGLE, *CONTROLS, TEMPLATE, ADAPTER)
 """Form fields of `POST /generate` that take files."""
 
 LONGEST_PHOTO = 12 * 2**20
@@ -55,7 +56,7 @@ def named(files: Mapping[str, Sequence[bytes]]) -> Named:
 
 def weigh(pictures: Mapping[str, bytes]) -> None:
     """Raises PhotoError when the headers of the pictures tell of more pixels than a request may have together."""
-    total = sum(_megapixels(data) for name, data in pictures.items() if not name.startswith(f"{TEMPLATE}."))
+    total = sum(_megapixels(data) for name, data in pictures.items() if name.partition(".")[0] not in EITHER)
     if total > MOST_MEGAPIXELS:
         raise PhotoError(
             f"The pictures have {total:.0f} megapixels together.",
@@ -102,10 +103,16 @@ class Opened(Sequence[Image.Image]):
 
 
 def request_of(
-    options: Options, pictures: Mapping[str, bytes], *, hub_loras: bool = False, longest: int | None = None
+    options: Options,
+    pictures: Mapping[str, bytes],
+    *,
+    template: Template | None = None,
+    hub_loras: bool = False,
+    longest: int | None = None,
 ) -> GenerationRequest:
     """The request that options and pictures ask for together; not resolved yet.
 
+    template: in the place of photos, see `api.templates.template_of`.
     hub_loras: whether LoRAs in repositories of the hub may be named.
     longest: of photos of people, see `opened`.
 
@@ -114,12 +121,12 @@ def request_of(
     single = {field: next(iter(opened(pictures, field)), None) for field in (*SINGLE, *CONTROLS)}
     values: dict[str, Any] = {
         name: _tuples(value)
-        for name, value in options.model_dump(exclude={"controls", "loras"}).items()
+        for name, value in options.model_dump(exclude={"controls", "loras", ADAPTER}).items()
         if value is not None
     }
     return GenerationRequest(
         photos=opened(pictures, PHOTOS, longest),
-        template=_template(pictures),
+        template=template,
         others=tuple(Person(photos) for field in PEOPLE if (photos := opened(pictures, field, longest))),
         controls=_controls(options, single),
         loras=tuple(_lora(one.name, one.weight, hub_loras) for one in options.loras),
@@ -135,11 +142,6 @@ def _megapixels(data: bytes) -> float:
             return picture.width * picture.height / 1e6
     except Exception:  # decoders of hostile bytes raise whatever comes
         return 0.0
-
-
-def _template(pictures: Mapping[str, bytes]) -> Template | None:
-    data = pictures.get(f"{TEMPLATE}.0")
-    return None if data is None else Template(read_template(data))
 
 
 def _controls(options: Options, single: Mapping[str, Image.Image | None]) -> tuple[Control, ...]:

@@ -17,6 +17,7 @@ from api.options import Options
 from api.pictures import opened, request_of, weigh
 from api.settings import ServiceSettings
 from api.studio import INSTANTID, Studio
+from api.templates import NOT_ANOTHERS, TEMPLATE, load_adapters, template_of
 from generation.request import GeneratedImage, GenerationRequest, GenerationResult
 from outputs.metadata import png_bytes, settings_of
 
@@ -77,12 +78,15 @@ class Recipes:
     """How jobs of each kind are made.
 
     gemini: analysis of a photo by Gemini, None without a key.
+
+    Raises WeightsError, RequestError for an adapter of the settings that cannot be used.
     """
 
     def __init__(self, studio: Studio, settings: ServiceSettings, gemini: Analyse | None) -> None:
         self._studio = studio
         self._settings = settings
         self._gemini = gemini
+        self._adapters = load_adapters(settings.template_adapters, studio.profile)
 
     def of(self, job: Job, cancel: threading.Event | None = None) -> Recipe:
         """cancel: once set, no analysis is waited for.
@@ -121,10 +125,17 @@ class Recipes:
                 _require_a_face(pictures, analyzer, name)
 
     def _request(self, options: Options, photos: Mapping[str, bytes], longest: int | None = None) -> GenerationRequest:
-        return request_of(options, photos, hub_loras=self._settings.hub_loras, longest=longest)
+        template = template_of(photos, options.adapter, self._adapters, self._studio.profile)
+        return request_of(options, photos, template=template, hub_loras=self._settings.hub_loras, longest=longest)
 
     def _general(self, job: Job) -> Recipe:
-        return Recipe(self._request(Options.model_validate(dict(job.request)), job.photos), "")
+        request = self._request(Options.model_validate(dict(job.request)), job.photos)
+        template = request.template
+        if template is None:
+            return Recipe(request, "")
+        return Recipe(
+            request, "", (NOT_ANOTHERS,) if template.adapter is None else (), {TEMPLATE: template.provenance()}
+        )
 
     def _body(self, job: Job, cancel: threading.Event | None) -> Recipe:
         options = BodyOptions.model_validate(dict(job.request))

@@ -42,6 +42,7 @@ class ServiceSettings:
         hub_loras: whether callers may name LoRAs in repositories of the hub, which are downloaded then.
         gemini_key: for analysis by Gemini; without one it is not available. Also GEMINI_API_KEY.
         gemini_url, gemini_model, gemini_timeout: address of that service, model, seconds for one try.
+        template_adapters: (name, file) of each template adapter that callers may name.
         grace: seconds for the running job to end when the service is stopped.
     """
 
@@ -61,6 +62,7 @@ class ServiceSettings:
     gemini_url: str = "https://generativelanguage.googleapis.com"
     gemini_model: str = "gemini-2.5-flash"
     gemini_timeout: float = 10.0
+    template_adapters: tuple[tuple[str, Path], ...] = ()
     grace: float = 20.0
 
     @classmethod
@@ -122,6 +124,15 @@ def _pairs(name: str, text: str) -> tuple[tuple[str, str], ...]:
     return tuple((pair[0], pair[1]) for pair in pairs)
 
 
+def _files(name: str, text: str) -> tuple[tuple[str, Path], ...]:
+    pairs = [entry.strip().partition(":") for entry in text.split(",") if entry.strip()]
+    if not all(_NAME.fullmatch(called) and file.strip() for called, _, file in pairs):
+        raise RequestError(
+            f"{name} is no list of names with their files.", field=name, cure="Write NAME:FILE, several with commas."
+        )
+    return tuple((called, Path(file.strip())) for called, _, file in pairs)
+
+
 def _texts(name: str, text: str) -> tuple[str, ...]:
     return tuple(entry.strip().rstrip("/") for entry in text.split(",") if entry.strip())
 
@@ -132,5 +143,6 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "float": _seconds,
     "bool": _switch,
     "tuple[tuple[str, str], ...]": _pairs,
+    "tuple[tuple[str, Path], ...]": _files,
     "tuple[str, ...]": _texts,
 }

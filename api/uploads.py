@@ -33,11 +33,12 @@ class Form:
     files: dict[str, list[bytes]]
 
 
-async def read_form(request: Request, file_fields: Collection[str]) -> Form:
+async def read_form(request: Request, file_fields: Collection[str], either: Collection[str] = ()) -> Form:
     """The form of a request.
 
     file_fields: names under which files are taken; a text there (an address, a path) is refused, and so is a file
         anywhere else.
+    either: those of them that may be a text as well.
 
     Raises RequestError, PhotoError, WrongMediaType, TooLarge.
     """
@@ -71,13 +72,16 @@ async def read_form(request: Request, file_fields: Collection[str]) -> Form:
             raise RequestError("A field was sent twice.", field=name[:80], cure="Send it once.")
         else:
             fields[name] = value
-    _check_kinds(fields, files, file_fields)
-    return Form({name: text for name, text in fields.items() if name not in file_fields}, files)
+    files_alone = [name for name in file_fields if name not in either]
+    _check_kinds(fields, files, file_fields, files_alone)
+    return Form({name: text for name, text in fields.items() if name not in files_alone}, files)
 
 
-def _check_kinds(fields: dict[str, str], files: dict[str, list[bytes]], file_fields: Collection[str]) -> None:
+def _check_kinds(
+    fields: dict[str, str], files: dict[str, list[bytes]], file_fields: Collection[str], files_alone: Collection[str]
+) -> None:
     for name, text in fields.items():
-        if name in file_fields and text.strip():
+        if name in files_alone and text.strip():
             cure = _SEND.format(field=name)
             raise PhotoError("Addresses and paths are not followed.", field=name, cure=cure)
     for name in files:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from errors import RequestError
+from errors import RequestError, WrongWidth
 from template_adapter.safe_pickle import load_array
 from template_adapter.template import DIMENSIONS, checked
 from template_adapter.vectors import COLUMNS
@@ -27,6 +27,8 @@ BASE64 = re.compile(rb"[A-Za-z0-9+/_-]+={0,2}")
 SEPARATORS = re.compile(rb"[,;\s]+")
 PICKLES = (b"\x80", b"c", b"(", b"]", b")")
 """How a pickle of an array or a list begins: the protocol, a name, or a list or tuple."""
+FEWEST = 128
+"""Bytes from which on bare floats can be a template of some recogniser."""
 
 
 def is_picture(data: bytes) -> bool:
@@ -51,7 +53,8 @@ def read_bytes(path: str | os.PathLike[str], *, field: str = "template") -> byte
 def read_template(data: bytes, *, field: str = "template", dimensions: int = DIMENSIONS) -> np.ndarray:
     """The template in a file's bytes, (dimensions,) float32 as it stands there.
 
-    Raises RequestError: for a picture too, whose face a recogniser must read first.
+    Raises RequestError: for a picture too, whose face a recogniser must read first. WrongWidth where only the number of
+    numbers is another one.
     """
     if len(data) > MAX_BYTES:
         raise RequestError("The file is far too large for one template.", field=field, cure=CURE)
@@ -145,6 +148,5 @@ def _base64(packed: bytes, field: str, dimensions: int) -> np.ndarray:
         return np.frombuffer(raw, f"<f{width}")
     if raw.startswith(b"\x80"):
         return load_array(raw, field=field)
-    raise RequestError(
-        f"The base64 text holds {len(raw)} bytes, which are not {dimensions} numbers.", field=field, cure=CURE
-    )
+    kind = WrongWidth if len(raw) >= FEWEST and len(raw) % 2 == 0 else RequestError
+    raise kind(f"The base64 text holds {len(raw)} bytes, which are not {dimensions} numbers.", field=field, cure=CURE)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from errors import RequestError
+from errors import RequestError, WrongWidth
 
 DIMENSIONS = 512
 USUAL_LENGTH = math.sqrt(DIMENSIONS)
@@ -45,7 +45,8 @@ def checked(values: Any, *, field: str = "template", dimensions: int = DIMENSION
 
     values: anything numpy reads as numbers; axes of length 1 are dropped.
 
-    Raises RequestError for several vectors, another length, something that is no number, NaN, infinity and zero.
+    Raises RequestError for several vectors, another length (WrongWidth), something that is no number, NaN, infinity and
+    zero.
     """
     cure = f"Give the {dimensions} numbers of one face."
     try:
@@ -59,7 +60,9 @@ def checked(values: Any, *, field: str = "template", dimensions: int = DIMENSION
         raise RequestError(f"There are {array.size // dimensions} vectors, not one.", field=field, cure=cure)
     if vector.shape != (dimensions,):
         shape = " x ".join(map(str, array.shape))
-        raise RequestError(f"The template has {shape or 'no'} numbers, not {dimensions}.", field=field, cure=cure)
+        raise (WrongWidth if vector.ndim == 1 else RequestError)(
+            f"The template has {shape or 'no'} numbers, not {dimensions}.", field=field, cure=cure
+        )
     with np.errstate(over="ignore"):
         vector = vector.astype(np.float32)
     length = np.linalg.norm(vector.astype(np.float64))

@@ -21,6 +21,8 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 PHOTO = ROOT / "assets" / "examples" / "person_1.jpg"
+TEMPLATE = ROOT / "assets" / "examples" / "template.npy"
+ADAPTER = ROOT / "assets" / "miniature" / "face_other" / "adapter.safetensors"
 FRIEND = "https://friend.example"
 PATIENCE = 300
 
@@ -42,6 +44,7 @@ def running(folder: Path) -> Iterator[tuple[str, psutil.Process]]:
         "INSTANTID_JOBS": f"sqlite:///{folder}/jobs.db",
         "INSTANTID_ORIGINS": FRIEND,
         "INSTANTID_HOSTS": "studio.example",
+        "INSTANTID_TEMPLATE_ADAPTERS": f"face_other:{ADAPTER}",
     }
     with log.open("w") as errors:
         process = subprocess.Popen(
@@ -176,14 +179,18 @@ def snippets() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("kind", "code"), snippets(), ids=[f"{kind}-{n}" for n, (kind, _) in enumerate(snippets())])
 def test_the_snippets_of_the_docs_run(app: str, tmp_path: Path, kind: str, code: str) -> None:
-    (tmp_path / "user_photo.jpg").write_bytes(PHOTO.read_bytes())
+    for name, file in (("user_photo.jpg", PHOTO), ("t.npy", TEMPLATE), ("adapter.safetensors", ADAPTER)):
+        (tmp_path / name).write_bytes(file.read_bytes())
     code = code.replace("http://localhost:8000", app).replace("http://localhost:7860", app)
     command = ["bash", "-euc", code] if kind == "bash" else [sys.executable, "-c", code]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=PATIENCE)
     assert ran.returncode == 0, ran.stderr
     if kind == "bash":
         told = json.loads(ran.stdout)
         assert told.get("success") is True or told.get("state") == "queued", told
+        if "url" in told:  # what comes next would wait for it
+            httpx2.delete(told["url"])
     else:
         (made,) = tmp_path.glob("*.png")
         with Image.open(made) as picture:

@@ -194,6 +194,9 @@ def test_keys_are_asked_for_before_the_body_is_read(serve) -> None:
         ("INSTANTID_DEADLINE", "nan"),
         ("INSTANTID_DEADLINE", "0"),
         ("INSTANTID_FALLBACK", "perhaps"),
+        ("INSTANTID_TEMPLATE_ADAPTERS", "arcface"),
+        ("INSTANTID_TEMPLATE_ADAPTERS", "arcface:"),
+        ("INSTANTID_TEMPLATE_ADAPTERS", "a name:arcface.safetensors"),
     ],
 )
 def test_settings_without_meaning_are_named(name, value) -> None:
@@ -204,7 +207,13 @@ def test_settings_without_meaning_are_named(name, value) -> None:
 
 def test_settings_of_the_environment_are_read() -> None:
     told = ServiceSettings.from_environment(
-        {"INSTANTID_QUEUE_LIMIT": "3", "INSTANTID_DEADLINE": "1.5", "INSTANTID_ORIGINS": "https://a.b/, https://c"}
+        {
+            "INSTANTID_QUEUE_LIMIT": "3",
+            "INSTANTID_DEADLINE": "1.5",
+            "INSTANTID_ORIGINS": "https://a.b/, https://c",
+            "INSTANTID_TEMPLATE_ADAPTERS": "arcface:/srv/arcface.safetensors, other: b.safetensors",
+        }
     )
+    assert told.template_adapters == (("arcface", Path("/srv/arcface.safetensors")), ("other", Path("b.safetensors")))
     assert (told.queue_limit, told.deadline, told.origins) == (3, 1.5, ("https://a.b", "https://c"))
     assert Path(told.jobs_of(8000).removeprefix("sqlite:///")).name == "jobs-8000.db"
