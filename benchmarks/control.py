@@ -34,7 +34,7 @@ from training.miniature.person import Person as Drawn
 from training.miniature.shot import Shot
 
 FIRST_UNSEEN = 9_000_000
-CLOSE = {"view": "front", "view_size": 0.62, "view_centre": (0.5, 0.47)}
+CLOSE = {"view": "front"}
 PROMPT = "a portrait, photo, grey background"
 
 
@@ -84,7 +84,7 @@ def strengths(engine: Engine, count: int) -> Iterator[str]:
 def people(engine: Engine, count: int) -> Iterator[str]:
     yield f"Two people of {count} pairs, each face about as large as one of a close portrait.\n"
     pairs = photos(2 * count)
-    wide = {"width": 256, "height": 128, "view_size": 0.62}
+    wide = {"width": 256, "height": 128}
     images = [
         made(engine, first, seed, others=(Person((second,)),), **wide).images[0]
         for seed, (first, second) in enumerate(zip(pairs[::2], pairs[1::2], strict=True))

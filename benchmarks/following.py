@@ -95,7 +95,7 @@ def look(engine: Engine, count: int) -> Iterator[str]:
     yield f"| true drawings, printed so | {np.mean([off_the_ramp(cyanotype(one)) for one in drawn]):.1f} | |"
     for weight in (0.0, 0.6, 1.0):
         wish: dict[str, Any] = {"loras": (Lora(LOOK, weight),), "prompt": PROMPT.replace("photo", "cyanotype")}
-        images = [_made(engine, photo, seed, view="front", view_size=0.62, **wish).images[0] for seed, photo in
+        images = [_made(engine, photo, seed, view="front", **wish).images[0] for seed, photo in
                   enumerate(references(count))]  # fmt: skip
         colours = np.mean([off_the_ramp(np.asarray(one.image)) for one in images])
         yield f"| {weight} | {colours:.1f} | {_likeness(images)} |"

@@ -64,8 +64,8 @@ def evaluate(
             field="card",
             cure="Leave --card or --people out.",
         )
-    if pictures is not None and pictures.exists() and not pictures.is_dir():
-        raise RequestError(f"{pictures} is no folder.", field="pictures", cure="Name a folder.")
+    if pictures is not None:
+        _check_folder(pictures)
     settings = Settings.from_environment(
         profile=profile, device=device, models_dir=models_dir, adapter=adapter, identity_net=identity_net
     )
@@ -131,6 +131,18 @@ def _clip(store: Store) -> Any:
     from evaluation.photos import WORDS
 
     return ClipReader(store.path(CLIP), WORDS)
+
+
+def _check_folder(pictures: Path) -> None:
+    """Made now, so that a place where nothing can be written is told before hours of work."""
+    try:
+        pictures.mkdir(parents=True, exist_ok=True)
+        problem = "" if os.access(pictures, os.W_OK) else "it cannot be written to"
+    except OSError as error:
+        problem = error.strerror or "it cannot be made"
+    if problem:
+        cure = "Name a folder in a place of your own."
+        raise RequestError(f"{pictures} cannot be used: {problem}.", field="pictures", cure=cure)
 
 
 def _check_place(option: str, file: Path | None) -> None:

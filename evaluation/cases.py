@@ -85,9 +85,9 @@ class World(Protocol):
 
     Attributes:
         gallery: photos of further people, among whom the right one has to be recognised.
-        placing: fields of a GenerationRequest that say where in the picture the face is asked for.
         unread: file -> why, of photos that could not be opened and were left out.
         drawn: whether the people are drawings.
+        megabytes: size of the bundle, for drawn people; None for photographs, whose weights are not shipped.
     """
 
     @property
@@ -97,7 +97,7 @@ class World(Protocol):
     @property
     def wishes(self) -> Sequence[Wish]: ...
     @property
-    def placing(self) -> Mapping[str, object]: ...
+    def megabytes(self) -> float | None: ...
     @property
     def reader(self) -> Reader | None: ...
     @property

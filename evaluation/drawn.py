@@ -18,8 +18,6 @@ PHOTOS = 4
 SCENE_SHARE = 0.6
 REFERENCE: dict[str, Any] = {"style": "photo", "yaw": 30.0, "pitch": 14.0, "roll": 15.0, "face_size": (0.55, 0.72)}
 """How a person is photographed: turned and with any expression, so that copying the photo can be told from likeness."""
-PLACING = {"view_size": 0.62, "view_centre": (0.5, 0.47)}
-"""The face as large as the miniature was taught to draw it."""
 TRUE_FACE_SIZE, TRUE_CENTRE = 0.66, (0.5, 0.48)
 
 
@@ -36,13 +34,16 @@ class DrawnWorld:
     shots: tuple[dict[str, Any], ...]
     size: int
     bundle: Path
-    placing = PLACING
     drawn = True
 
     @property
     def unread(self) -> Mapping[str, str]:
         """Drawings are never files."""
         return {}
+
+    @property
+    def megabytes(self) -> float:
+        return sum(file.stat().st_size for file in self.bundle.rglob("*") if file.is_file()) / 1e6
 
     def true_picture(self, take: Take) -> Image.Image:
         """The person drawn in the style, place, clothes, expression and direction that the take asks for."""

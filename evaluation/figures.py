@@ -48,6 +48,13 @@ class Gallery:
             if other is not None
         ]
 
+    def of_one(self, subject: int, look: Look | None) -> tuple[float, bool] | None:
+        """A face by the neutral recogniser: cosine to its subject's first photo, and whether that is the nearest."""
+        if look is None:
+            return None
+        row = self.vectors["neutral"] @ _unit(look.embeddings["neutral"])
+        return float(row[subject]), int(row.argmax()) == subject
+
     def likeness(self, seen: Iterable[tuple[int, Look | None]]) -> Figures:
         """Of faces and the subjects whom they should show: share found, and for each judge the mean cosine to the
         subject's first photo, its quartiles, the mean cosine to the photo that was never given, and rank-1: the share
@@ -76,6 +83,7 @@ class Gallery:
 def identity(samples: Sequence[Sample], gallery: Gallery) -> Figures:
     """The headline by the neutral recogniser, and beside it everything by both, made and true."""
     made = gallery.likeness((sample.take.subject, sample.look) for sample in samples)
+    each = [(sample.take.subject, gallery.of_one(sample.take.subject, sample.look)) for sample in samples]
     true = [(sample.take.subject, sample.true_look) for sample in samples if sample.true is not None]
     return {
         "neutral_mean": made["neutral"]["mean"],
@@ -84,6 +92,10 @@ def identity(samples: Sequence[Sample], gallery: Gallery) -> Figures:
         "rank1": made["neutral"]["rank1"],
         "found": made["found"],
         "among": len(gallery),
+        "spread": {
+            "neutral_mean": standard_error([(subject, seen[0]) for subject, seen in each if seen is not None]),
+            "rank1": standard_error([(subject, float(seen is not None and seen[1])) for subject, seen in each]),
+        },
         "made": made,
         "true_as_asked": gallery.likeness(true) if true else None,
         "true_pairs": {judge: _spread(gallery.pairs(judge)) for judge in JUDGES},
@@ -100,7 +112,11 @@ def pose(samples: Sequence[Sample]) -> Figures:
             views[name] = {"label": view.label, "yaw_asked": view.yaw, **_posed(of_view)}
     true = [sample for sample in samples if sample.true_look is not None]
     floor = [abs(sample.true_look.angles[0] - VIEWS[sample.take.view].yaw) for sample in true if sample.true_look]
-    return {**_posed(samples), "true_yaw_error": mean(floor), "views": views}
+    errors = [(one.take.subject, error) for one in samples if (error := one.keypoint_error) is not None]
+    faces = [(one.take, one.look) for one in samples if one.look is not None]
+    turns = [(take.subject, abs(look.angles[0] - VIEWS[take.view].yaw)) for take, look in faces]
+    spread = {"keypoint_error": standard_error(errors), "yaw_error": standard_error(turns)}
+    return {**_posed(samples), "spread": spread, "true_yaw_error": mean(floor), "views": views}
 
 
 def _posed(samples: Sequence[Sample]) -> Figures:
@@ -188,6 +204,16 @@ def share_right(reader: Reader, shown: Sequence[tuple[Image.Image, Wish]]) -> Fi
 def mean(values: Sequence[Any]) -> float | None:
     """None of nothing."""
     return float(np.mean(values)) if len(values) else None
+
+
+def standard_error(values: Sequence[tuple[int, float]]) -> float | None:
+    """Of the mean of (person, value) pairs, over people: pictures of one person are no independent witnesses. None for
+    fewer than two people."""
+    of_person: dict[int, list[float]] = {}
+    for person, value in values:
+        of_person.setdefault(person, []).append(value)
+    means = [float(np.mean(each)) for each in of_person.values()]
+    return float(np.std(means, ddof=1) / np.sqrt(len(means))) if len(means) > 1 else None
 
 
 def median(values: Sequence[float]) -> float | None:

@@ -16,6 +16,7 @@ from generation.request import GeneratedImage, GenerationRequest, GenerationResu
 
 if TYPE_CHECKING:
     from generation.engine import Engine
+    from weights.registry import Profile
 
 Tell = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
@@ -70,7 +71,7 @@ def make(
     for number, take in enumerate(takes):
         tell("making", number, len(takes))
         request = request_of(world, take)
-        name = f"{_key(request, engine.profile.name, weights)}.png"
+        name = f"{_key(request, engine.profile, weights)}.png"
         if shelf is not None and (kept := shelf.fetch(name)) is not None:
             made[take] = kept
             continue
@@ -95,12 +96,11 @@ def request_of(world: World, take: Take) -> GenerationRequest:
         guidance=setting.guidance,
         steps=setting.steps,
         mode=setting.mode,
-        **world.placing,  # type: ignore[arg-type]
     )
 
 
-def _key(request: GenerationRequest, profile: str, weights: Mapping[str, str]) -> str:
-    """A name that only the same request with the same weights and photos has."""
+def _key(request: GenerationRequest, profile: Profile, weights: Mapping[str, str]) -> str:
+    """A name that only the same request, with the profile's defaults in it, the same weights and photos has."""
     photos = [hashlib.sha256(photo.tobytes()).hexdigest() for photo in request.photos]
-    told: list[Any] = [profile, dict(weights), request.to_settings(), photos]
+    told: list[Any] = [profile.name, dict(weights), request.resolved(profile).to_settings(), photos]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:20]

@@ -61,12 +61,15 @@ class PhotoWorld:
     gallery: tuple[Image.Image, ...]
     wishes: tuple[Wish, ...]
     reader: Reader | None
-    placing: Mapping[str, object]
     unread: Mapping[str, str] = field(default_factory=dict)
     drawn = False
 
     def true_picture(self, take: Take) -> Image.Image | None:
         """None: nobody took a photograph of the person as the wish asks."""
+        return None
+
+    @property
+    def megabytes(self) -> None:
         return None
 
     def marked(self) -> list[tuple[Image.Image, np.ndarray]]:
@@ -127,7 +130,6 @@ def photo_world(
         gallery=tuple(subject.photos[0] for subject in subjects[people:]),
         wishes=tuple(_wish(random) for _ in range(wishes)),
         reader=reader,
-        placing={},
         unread=unread,
     )
 

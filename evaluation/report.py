@@ -16,6 +16,8 @@ from evaluation.targets import held_against
 BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
 SWEEPS = {
     "parts": ("Adapter and IdentityNet", "nets"),
+    "adapter_alone": ("The adapter alone", "adapter"),
+    "identity_net_alone": ("IdentityNet alone", "IdentityNet"),
     "strengths": ("Strengths", "strengths"),
     "guidance": ("Guidance", "guidance"),
     "steps": ("Steps", "steps"),
@@ -82,13 +84,15 @@ def _introduction(figures: Mapping[str, Any], command: str) -> str:
         else "people from photographs"
     )
     weights = ", ".join(f"{name} {digest}" for name, digest in figures["weights"].items())
+    seconds = _number(figures["seconds_per_picture"], 1)
     return (
         f"{figures['title']}, {figures['suite']} suite, seed {figures['seed']}: {figures['pictures']} pictures of "
         f"{figures['people']} {people}. Defaults: {defaults['steps']} steps of {defaults['scheduler']}, guidance "
         f"{defaults['guidance']:g}, adapter {defaults['adapter_scale']:g}, IdentityNet "
-        f"{defaults['identity_net_scale']:g}; {_number(figures['seconds_per_picture'], 1)} s a picture (the "
-        f"middle one) on the machine that ran it. Weights: {weights}. Written by\n\n```bash\n{command}\n```\n\n"
-        "All figures are of one run with one seed; with few pictures to a cell, the second digit is chance."
+        f"{defaults['identity_net_scale']:g}, heads {defaults['view_size']:g} of the height; {seconds} s a picture "
+        f"(the middle one) on the machine that ran it. Weights: {weights}. Written by\n\n```bash\n{command}\n```\n\n"
+        "All figures are of one run with one seed. ± is one standard error over the people: another seed has other "
+        "people and figures about so far away. In the sweeps, whose cells have few pictures, a second digit is chance."
     )
 
 
@@ -145,7 +149,8 @@ def _prompt_words(figures: Mapping[str, Any]) -> str:
         return f"Told by CLIP among fixed wordings. Mean cosine of pictures and prompts: {similarity:.3f}."
     return (
         "Share of pictures that show what was asked for, told by a small classifier of the drawn world. What it says "
-        "of true pictures is the most that can be reached."
+        "of true pictures tells how far it can be trusted; what it says of true pictures through the autoencoder, how "
+        "much these latents can show."
     )
 
 

@@ -80,12 +80,13 @@ def evaluate(
         "photos_left_out": len(world.unread),
         "defaults": {
             name: getattr(engine.profile, name)
-            for name in ("steps", "guidance", "scheduler", "adapter_scale", "identity_net_scale")
+            for name in ("steps", "guidance", "scheduler", "adapter_scale", "identity_net_scale", "view_size")
         },
         "identity": figures.identity(main, gallery),
         "pose": figures.pose(of_views),
         "copying": figures.copying(main, gallery, world),
         "prompt": figures.prompt(main, world.reader),
+        "bundle_megabytes": world.megabytes,
         "detector": figures.detector(world.marked(), eyes),
         "seconds_per_picture": figures.median([sample.seconds for sample in main]),
         "sweeps": {
@@ -122,10 +123,7 @@ def gather(
 
 def sample_of(profile: Profile, world: World, take: Take, made: Made, eyes: Eyes, *, with_true: bool) -> Sample:
     """A made picture with everything that is seen in it."""
-    places: dict[str, Any] = {"face_size": world.placing.get("view_size", 0.5)}
-    if "view_centre" in world.placing:
-        places["centre"] = world.placing["view_centre"]
-    wanted = view_keypoints(take.view, profile.size, **places)
+    wanted = view_keypoints(take.view, profile.size, face_size=profile.view_size, centre=profile.view_centre)
     true = world.true_picture(take) if with_true else None
     return Sample(
         take=take,

@@ -24,9 +24,10 @@ class Suite:
         people: subjects. gallery: people among whom one has to be recognised, the subjects included.
         pictures: of the main part, views in turn.
         views: subjects of whom every view is made of one wish.
-        parts: pictures for each of both nets, one alone, neither.
-        sweep: pictures for each point of a sweep, and twice as many for few steps; 0 leaves the sweeps out. The number
-            of reference photos is judged by all pictures of the main part: its gain is smaller than their spread.
+        parts: pictures for each of both nets, one alone, neither; and, where there are sweeps, of each strength of one
+            net alone and of each number of few steps.
+        sweep: pictures for each point of the other sweeps; 0 leaves all sweeps out. The number of reference photos has
+            twice those of the parts: what it gains is smaller than their spread.
         strengths, guidances, steps, references: the points; the profile's own guidance and steps are added.
         few_steps: of the fastest mode, where its LoRA comes with the weights.
     """
@@ -49,7 +50,7 @@ SUITES = {
     suite.name: suite
     for suite in (
         Suite("quick", people=33, gallery=100, pictures=66, views=1, parts=11, sweep=0),
-        Suite("full", people=33, gallery=100, pictures=66, views=3, parts=11, sweep=6),
+        Suite("full", people=33, gallery=100, pictures=66, views=3, parts=33, sweep=6),
     )
 }
 
@@ -121,7 +122,10 @@ def _sweeps(profile: Profile, main: tuple[Take, ...], suite: Suite) -> Iterator[
         yield "parts", [_point(name, main[: suite.parts], setting) for name, setting in parts.items()]
     if not suite.sweep:
         return
-    few, many = main[: suite.sweep], main[: 2 * suite.sweep]
+    few, some, many = main[: suite.sweep], main[: suite.parts], main[: 2 * suite.parts]
+    values = suite.strengths
+    yield "adapter_alone", [_point(f"{value:g}", some, Setting(value, 0.0)) for value in values]
+    yield "identity_net_alone", [_point(f"{value:g}", some, Setting(0.0, value)) for value in values]
     yield (
         "strengths",
         [
@@ -137,10 +141,10 @@ def _sweeps(profile: Profile, main: tuple[Take, ...], suite: Suite) -> Iterator[
     )
     steps = sorted({*suite.steps, profile.steps})
     yield "steps", [_point(f"{value}", few, Setting(steps=_given(value, profile.steps))) for value in steps]
-    yield "references", [_point(f"{value}", main, Setting(references=value)) for value in suite.references]
+    yield "references", [_point(f"{value}", many, Setting(references=value)) for value in suite.references]
     if MODES[profile.turbo].distilled and profile.shipped:
-        points = [_point(f"{value}, {TURBO}", many, Setting(steps=value, mode=TURBO)) for value in suite.few_steps]
-        yield "few_steps", [*points, _point(f"{profile.steps}", many, Setting())]
+        points = [_point(f"{value}, {TURBO}", some, Setting(steps=value, mode=TURBO)) for value in suite.few_steps]
+        yield "few_steps", [*points, _point(f"{profile.steps}", some, Setting())]
 
 
 def _given(value: Any, default: Any) -> Any:

@@ -42,7 +42,7 @@ def size_of(request: GenerationRequest, profile: Profile, noted: Noted) -> tuple
     return width, height
 
 
-def pose_of(request: GenerationRequest, width: int, height: int) -> dict[str, Any]:
+def pose_of(request: GenerationRequest, profile: Profile, width: int, height: int) -> dict[str, Any]:
     from face.keypoints import VIEWS
 
     given = [name for name in ("pose", "view", "keypoints") if getattr(request, name) is not None]
@@ -56,18 +56,15 @@ def pose_of(request: GenerationRequest, width: int, height: int) -> dict[str, An
         ranges.one_of("view", request.view, VIEWS)
     of_its_own = given or request.start_picture is not None
     view = "front" if request.template is not None and not of_its_own else request.view
-    centre = request.view_centre
-    if centre is not None:
-        if not isinstance(centre, tuple | list) or len(centre) != 2:
-            raise RequestError("view_centre is no point.", field="view_centre", cure="Give x and y, each from 0 to 1.")
-        centre = (
-            ranges.number("view_centre", centre[0], 0.0, 1.0),
-            ranges.number("view_centre", centre[1], 0.0, 1.0),
-        )
+    centre = profile.view_centre if request.view_centre is None else request.view_centre
+    if not isinstance(centre, tuple | list) or len(centre) != 2:
+        raise RequestError("view_centre is no point.", field="view_centre", cure="Give x and y, each from 0 to 1.")
+    centre = ranges.number("view_centre", centre[0], 0.0, 1.0), ranges.number("view_centre", centre[1], 0.0, 1.0)
+    head = profile.view_size if request.view_size is None else request.view_size
     return {
         "pose_face": None if request.pose_face is None else ranges.whole("pose_face", request.pose_face, 0, 99),
         "view": view,
-        "view_size": ranges.number("view_size", request.view_size, 0.1, 1.0),
+        "view_size": ranges.number("view_size", head, 0.1, 1.0),
         "view_centre": centre,
         "keypoints": None if request.keypoints is None else _faces(request, width, height),
     }

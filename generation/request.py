@@ -58,8 +58,8 @@ class GenerationRequest:
         pose: a picture whose face gives the pose; without it (and without `view`) the first used photo gives it.
         pose_face: which face of the pose picture, 0 = the largest.
         view: name in `face.keypoints.VIEWS`; excludes `pose`.
-        view_size: face height as a fraction of the short side, 0.1 to 1; only with `view`.
-        view_centre: x, y of the face in fractions of width and height; only with `view`.
+        view_size: face height as a fraction of the short side, 0.1 to 1; only with `view`. None for the weights' own.
+        view_centre: x, y of the face in fractions of width and height; only with `view`. None for the weights' own.
         keypoints: (5, 2) x, y px in the picture to be made, of several people (people, 5, 2) from left to right;
             excludes `pose` and `view`. Written by `to_settings`, so that a picture made after a pose picture can be
             made again without it.
@@ -105,7 +105,7 @@ class GenerationRequest:
     pose: Image.Image | None = None
     pose_face: int | None = None
     view: str | None = None
-    view_size: float = 0.5
+    view_size: float | None = None
     view_centre: tuple[float, float] | None = None
     keypoints: tuple[Any, ...] | None = None
     prompt: str = ""
@@ -179,18 +179,16 @@ class GenerationRequest:
         guidance = ranges.number("guidance", default(self.guidance, profile.guidance), 0.0, MAX_GUIDANCE)
         if negative_prompt and (guidance <= 1.0 or windows["guidance_start"] == windows["guidance_end"]):
             notes.append("negative_prompt has no effect where nothing is guided.")
-        if (
-            self.view is None
-            and self.template is None
-            and (self.view_size != GenerationRequest.view_size or self.view_centre is not None)
-        ):
+        pose = placing.pose_of(self, profile, width, height)
+        placed = (pose["view_size"], pose["view_centre"]) != (profile.view_size, profile.view_centre)
+        if placed and self.view is None and self.template is None:
             notes.append("view_size and view_centre have no effect without a view.")
         notes += into.notes(self, profile)
         seed = int(np.random.default_rng().integers(ranges.MAX_SEED + 1)) if self.seed is None else self.seed
         return replace(
             self,
             **everybody,
-            **placing.pose_of(self, width, height),
+            **pose,
             **into.settled(self),
             prompt=prompt,
             negative_prompt=negative_prompt,

@@ -162,16 +162,12 @@ def _keypoints(
 
 
 def _without_picture(wish: GenerationRequest, identities: Sequence[Identity], size: tuple[int, int]) -> np.ndarray:
-    count = len(identities)
+    count, face_size, centre = len(identities), _known(wish.view_size), _known(wish.view_centre)
     if count > 1:
-        height = 0.5 if wish.view_centre is None else wish.view_centre[1]
-        return side_by_side(count, size, wish.view, wish.view_size, height)
-    if wish.view is not None:
-        where = {} if wish.view_centre is None else {"centre": wish.view_centre}
-        return view_keypoints(wish.view, size, face_size=wish.view_size, **where)[None]
+        return side_by_side(count, size, wish.view, face_size, centre[1])
     face = identities[0].face
-    if face is None:  # known by a template alone
-        return view_keypoints(FRONT, size, face_size=wish.view_size)[None]
+    if wish.view is not None or face is None:  # None: known by a template alone
+        return view_keypoints(wish.view or FRONT, size, face_size=face_size, centre=centre)[None]
     return carry_keypoints(face.keypoints, face.size, size)[None]
 
 

@@ -10,7 +10,6 @@ from generation.request import GenerationRequest, GenerationResult
 
 ROOT = Path(__file__).parent.parent
 SIDE, GAP, SEED = 192, 6, 3
-PLACE = {"view_size": 0.62, "view_centre": (0.5, 0.47)}
 PEOPLE = ("person_1.jpg", "person_2.jpg", "person_3.jpg")
 WISHES = (
     ("a photo of a person", "(No style)", "front"),
@@ -34,8 +33,6 @@ def main() -> None:
                 prompt=prompt,
                 style=style,
                 view=view,
-                view_size=0.62,
-                view_centre=(0.5, 0.47),
                 seed=SEED,
             )
             *_, result = engine.generate(request)

@@ -21,7 +21,7 @@ from ui.followed import WORDS, form_of, kinds_of
 from ui.form import MOST_STEPS, MOST_STRENGTH, label_of, size_for
 from ui.likeness import WIDEST
 from ui.loras import forget_file
-from ui.pose import START, show_view
+from ui.pose import show_view
 from ui.session import ChosenLora, Session
 from ui.speed import SPEEDS, ways_of
 from ui.wording import KEPT_POSE, NEEDED, POSE_MODES
@@ -166,7 +166,7 @@ def controls_from(session: Session, settings: Mapping[str, Any], profile: Profil
         controls["pose_mode"] = gr.update(choices=[*POSE_MODES, KEPT_POSE], value="kept")
     elif settings.get("view"):
         controls["pose_mode"] = "view"
-        controls["view"] = show_view(START, dict(settings))
+        controls["view"] = show_view(settings, profile)
     else:
         controls["pose_mode"] = "photo"
     return controls

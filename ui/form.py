@@ -14,7 +14,7 @@ from ui.followed import FIELDS as FOLLOWED
 from ui.followed import controls_of
 from ui.ground import ground_of
 from ui.loras import loras_of
-from ui.pose import START, read_view
+from ui.pose import first_view, read_view
 from ui.session import Session
 from ui.speed import mode_of
 from ui.template import template_of
@@ -97,7 +97,7 @@ def build_request(session: Session, form: Mapping[str, Any], profile: Profile) -
         **ground,
         **controls_of(session, form),
         **loras_of(session),
-        **({} if "into" in ground else _pose(session, form, (width, height), people)),
+        **({} if "into" in ground else _pose(session, form, (width, height), people, profile)),
         mode=mode_of(form["speed"], form["way"]),
         guidance_start=form["guidance_start"],
         guidance_end=form["guidance_end"],
@@ -170,7 +170,9 @@ def read_size(label: Any, profile: Profile) -> tuple[int, int]:
     raise RequestError("That size is not offered.", field="width", cure="Choose one under Speed, size, number, seed.")
 
 
-def _pose(session: Session, form: Mapping[str, Any], size: tuple[int, int], people: int) -> dict[str, Any]:
+def _pose(
+    session: Session, form: Mapping[str, Any], size: tuple[int, int], people: int, profile: Profile
+) -> dict[str, Any]:
     mode = form["pose_mode"]
     if mode == "picture":
         if session.pose is None:
@@ -182,4 +184,4 @@ def _pose(session: Session, form: Mapping[str, Any], size: tuple[int, int], peop
     if mode == "kept" and session.kept_keypoints is not None:
         points, made_at = session.kept_keypoints
         return {"keypoints": carried(points, made_at, size)}
-    return read_view(START) if form["who_mode"] == "template" and form["ground_mode"] == "none" else {}
+    return read_view(first_view(profile)) if form["who_mode"] == "template" and form["ground_mode"] == "none" else {}

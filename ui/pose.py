@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -14,12 +15,20 @@ from face.views import FACE_HEIGHT
 from ui.heads import head_picture
 from ui.theme import script
 
+if TYPE_CHECKING:
+    from weights.registry import Profile
+
 SMALLEST, LARGEST = 0.2, 0.9
-START = {"view": "front", "size": 0.5, "x": 0.5, "y": 0.45, "aspect": 1.0}
 
 
-def view_picker() -> gr.HTML:
-    """Radio buttons with drawn heads, a size slider and a pad. Its value is a dict like `START`."""
+def first_view(profile: Profile) -> dict[str, Any]:
+    """The picker's value before anybody touched it: the front, as large and where the weights draw heads by default."""
+    x, y = profile.view_centre
+    return {"view": "front", "size": profile.view_size, "x": x, "y": y, "aspect": 1.0}
+
+
+def view_picker(profile: Profile) -> gr.HTML:
+    """Radio buttons with drawn heads, a size slider and a pad. Its value is a dict like `first_view`."""
     tiles = "".join(
         f'<label data-view="{name}" title="{escape(view.label)}"><input type="radio" name="studio-view" value="{name}">'
         f'{head_picture(name)}<span class="unseen">{escape(view.label)}</span></label>'
@@ -35,7 +44,7 @@ def view_picker() -> gr.HTML:
         "<p>Drag the head, or focus it and use the arrow keys.</p></div></div>"
     )
     return gr.HTML(
-        dict(START),
+        first_view(profile),
         html_template=template,
         js_on_load=script("view_picker"),
         apply_default_css=False,
@@ -62,8 +71,7 @@ def read_view(value: Any) -> dict[str, Any]:
     }
 
 
-def show_view(value: Any, settings: dict[str, Any]) -> dict[str, Any]:
+def show_view(settings: Mapping[str, Any], profile: Profile) -> dict[str, Any]:
     """The picker's value after the settings of a finished picture were taken over."""
-    centre = settings.get("view_centre") or (START["x"], START["y"])
-    shown = {**START, **(value if isinstance(value, dict) else {})}
-    return {**shown, "view": settings["view"], "size": settings["view_size"], "x": centre[0], "y": centre[1]}
+    x, y = settings["view_centre"]
+    return {**first_view(profile), "view": settings["view"], "size": settings["view_size"], "x": x, "y": y}

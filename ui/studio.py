@@ -69,7 +69,7 @@ def build_page(
         with gr.Row(elem_id="desk", equal_height=False):
             with gr.Column(elem_id="form", min_width=0):
                 _who(parts)
-                _pose(parts)
+                _pose(parts, profile)
                 _what(parts, styles)
                 _likeness(parts, profile)
                 advanced(parts, profile, room, bases)
@@ -136,7 +136,7 @@ def _who(parts: dict[str, Any]) -> None:
             )
 
 
-def _pose(parts: dict[str, Any]) -> None:
+def _pose(parts: dict[str, Any], profile: Profile) -> None:
     with gr.Column(elem_id="pose", elem_classes="card"):
         _section(2, "Pose", "where the head looks")
         parts["pose_mode"] = gr.Radio(
@@ -160,7 +160,7 @@ def _pose(parts: dict[str, Any]) -> None:
             )
             parts["pose_coach"] = gr.HTML("", elem_id="pose-coach", js_on_load=script("acts"), apply_default_css=False)
         with gr.Column(visible=False, elem_id="pose-from-view") as parts["view_box"]:
-            parts["view"] = view_picker()
+            parts["view"] = view_picker(profile)
 
 
 def _what(parts: dict[str, Any], styles: Mapping[str, Style]) -> None:

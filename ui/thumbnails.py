@@ -32,9 +32,7 @@ def main() -> None:
         target = THUMBNAILS / f"{slug(name)}.webp"
         if target.exists() and not options.all:
             continue
-        request = GenerationRequest(
-            photos=(photo,), prompt=PROMPT, style=name, view="front", view_size=0.62, view_centre=(0.5, 0.47), seed=SEED
-        )
+        request = GenerationRequest(photos=(photo,), prompt=PROMPT, style=name, view="front", seed=SEED)
         for event in engine.generate(request):
             if isinstance(event, GenerationResult):
                 picture = event.images[0].image.copy()

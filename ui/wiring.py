@@ -15,7 +15,7 @@ from ui.form import FIELDS, read_size
 from ui.header import header_html
 from ui.inbox import Inbox
 from ui.making import Making
-from ui.pose import START
+from ui.pose import first_view
 from ui.session import Session
 from ui.theme import script
 from ui.who import all_photos
@@ -96,5 +96,6 @@ class Wiring:
         return shown
 
     def _aspect(self, view: Any, label: str) -> Any:
-        width, height = read_size(label, self._making.profile)
-        return {**START, **(view if isinstance(view, dict) else {}), "aspect": width / height}
+        profile = self._making.profile
+        width, height = read_size(label, profile)
+        return {**first_view(profile), **(view if isinstance(view, dict) else {}), "aspect": width / height}

@@ -19,7 +19,7 @@ from ui.form import FIELDS
 from ui.inbox import Inbox
 from ui.loras import loras_html
 from ui.making import Making, shown_in
-from ui.pose import START
+from ui.pose import first_view
 from ui.session import Session
 from ui.who import as_photo
 from ui.wiring_inputs import Inputs
@@ -94,7 +94,7 @@ class Results:
             "ground_mode": "none",
         }
         if example.view:
-            wish["view"] = {**START, "view": example.view}
+            wish["view"] = {**first_view(self._making.profile), "view": example.view}
         return [*self._parts.values(FIELDS, wish), self._inputs.coach(session)]
 
     def _on_strip(self, session: Session, event: gr.EventData) -> list[Any]:

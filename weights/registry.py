@@ -78,6 +78,8 @@ class Profile:
         fast: LoRAs of the modes that need one, as (mode, name of the LoRA).
         neutral: folder of a face pack whose recogniser judges pictures and never conditions them; optional like extras.
         refine_below: likeness under which a small face is worth making again.
+        view_size, view_centre: where a view's head is drawn when nothing else is said: its height, hairline to chin,
+            over the short side of the picture, and its middle as fractions of width and height.
         smallest_face: height of a face, hairline to chin, over the short side of the picture, below which these weights
             draw none worth looking at. A figure that would have a smaller one is shown from nearer by.
         controls: further ControlNets as (kind in generation/controls.py, folder), fetched at first use.
@@ -113,6 +115,8 @@ class Profile:
     fast: tuple[tuple[str, str], ...] = ()
     neutral: Part | None = None
     refine_below: float = 0.5
+    view_size: float = 0.5
+    view_centre: tuple[float, float] = (0.5, 0.45)
     smallest_face: float = 0.1
     controls: tuple[tuple[str, Part], ...] = ()
     annotators: tuple[tuple[str, tuple[Part, ...]], ...] = ()
@@ -221,6 +225,8 @@ PROFILES: dict[str, Profile] = {
             refine_below=0.35,
             turbo="lcm" if _MINIATURE_LCM in SHIPPED_LORAS else "few-steps",
             fast=(("lcm", _MINIATURE_LCM),) if _MINIATURE_LCM in SHIPPED_LORAS else (),
+            view_size=0.62,
+            view_centre=(0.5, 0.47),
             smallest_face=0.62,
             controls=(("canny", Part(MINIATURE, "controls/canny")), ("depth", Part(MINIATURE, "controls/depth"))),
             annotators=(("depth", (Part(MINIATURE, "controls/depth_estimator"),)),),

@@ -96,26 +96,28 @@ def test_only_what_was_wished_for_is_counted():
 
 
 def measured(**changes):
-    strengths = [
-        {"setting": {"adapter_scale": a, "identity_net_scale": n}, "neutral_mean": a / 2 + n / 4 - (a > 1)}
-        for a in (0.0, 0.5, 1.0, 1.5)
-        for n in (0.0, 0.5, 1.0, 1.5)
-    ]
+    def alone(net):
+        values = (0.0, 0.5, 1.0, 1.5)
+        return [{"setting": {f"{net}_scale": one}, "neutral_mean": one / 2 - (one > 1)} for one in values]
+
     told = {
         "identity": {
             "neutral_mean": 0.6, "true_pair_mean": 0.8, "different_mean": 0.0, "rank1": 0.9, "found": 1.0, "among": 9,
+            "spread": {"neutral_mean": 0.02, "rank1": None},
         },
-        "pose": {"keypoint_error": 0.1, "yaw_error": 4.0},
+        "pose": {"keypoint_error": 0.1, "yaw_error": 4.0, "spread": {"keypoint_error": 0.01, "yaw_error": 1.0}},
         "prompt": {"style": 0.9, "place": 0.9, "clothes": 0.5},
         "seconds_per_picture": 3.0,
         "detector": {"near": 0.995},
+        "bundle_megabytes": 59.0,
         "sweeps": {
             "few_steps": [
-                {"setting": {"mode": "turbo", "steps": 4}, "neutral_mean": 0.55},
-                {"setting": {"mode": "turbo", "steps": 6}, "neutral_mean": 0.56},
-                {"setting": {"mode": None, "steps": None}, "neutral_mean": 0.6},
+                {"setting": {"mode": "turbo", "steps": 4}, "held_out_mean": 0.55},
+                {"setting": {"mode": "turbo", "steps": 6}, "held_out_mean": 0.56},
+                {"setting": {"mode": None, "steps": None}, "held_out_mean": 0.6},
             ],
-            "strengths": strengths,
+            "adapter_alone": alone("adapter"),
+            "identity_net_alone": alone("identity_net"),
             "parts": [{"label": "neither", "neutral_mean": 0.02}],
             "references": [{"label": "1", "held_out_mean": 0.5}, {"label": "4", "held_out_mean": 0.4}],
         },
@@ -127,15 +129,23 @@ def test_targets_are_met_and_missed():
     met = {target.what: target.met for target in held_against(measured())}
     assert met.pop("clothes as asked") is False
     assert met.pop("four reference photos beat one") is False
-    assert len(met) == 15
+    assert len(met) == 16
     assert all(met.values()), "beyond a strength of 1 the likeness may fall"
+
+
+def test_the_spread_is_over_people_and_told():
+    assert figures.standard_error([(0, 1.0), (0, 3.0), (1, 4.0), (2, 6.0)]) == pytest.approx(2 / np.sqrt(3))
+    assert figures.standard_error([(0, 1.0), (0, 3.0)]) is None
+    told = {target.what: target.measured for target in held_against(measured())}
+    assert told["likeness by the neutral recogniser"] == "0.600 ± 0.020"
+    assert told["rank-1 among 9 people"] == "0.900"
 
 
 @pytest.mark.parametrize("kept, met", [(0.53, False), (0.55, True)])
 def test_few_steps_keep_nine_tenths_of_the_likeness(kept, met):
     points = [
-        {"setting": {"mode": "turbo", "steps": 4}, "neutral_mean": kept},
-        {"setting": {"mode": None, "steps": None}, "neutral_mean": 0.6},
+        {"setting": {"mode": "turbo", "steps": 4}, "held_out_mean": kept},
+        {"setting": {"mode": None, "steps": None}, "held_out_mean": 0.6},
     ]
     found = {target.what: target.met for target in held_against(measured(sweeps={"few_steps": points}))}
     assert found["likeness kept by 4 steps without guidance"] is met
@@ -169,8 +179,6 @@ def test_what_a_suite_does_not_measure_is_said():
     met = {target.what: target.met for target in held_against(measured(sweeps={}))}
     assert met["the adapter alone raises the likeness"] is None
     assert met["likeness with both strengths at 0"] is None
-    falling = [
-        {"setting": {"adapter_scale": a, "identity_net_scale": 0.0}, "neutral_mean": -a} for a in (0.0, 0.5, 1.0)
-    ]
-    met = {target.what: target.met for target in held_against(measured(sweeps={"strengths": falling}))}
+    falling = [{"setting": {"adapter_scale": one}, "neutral_mean": -one} for one in (0.0, 0.5, 1.0)]
+    met = {target.what: target.met for target in held_against(measured(sweeps={"adapter_alone": falling}))}
     assert met["the adapter alone raises the likeness"] is False

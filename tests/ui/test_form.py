@@ -14,12 +14,13 @@ from generation.strengths import STRENGTHS
 from ui.company import move
 from ui.followed import form_of
 from ui.form import FIELDS, build_request, label_of, read_size, size_labels
-from ui.pose import LARGEST, START, read_view
+from ui.pose import LARGEST, first_view, read_view
 from ui.session import ChosenLora, Companion, Photo, Session
 from ui.speed import SPEEDS, STRENGTH_SLIDERS, speed_values, strength_values, ways_of
 from weights.registry import PROFILES
 
 PROFILE = PROFILES["miniature"]
+START = first_view(PROFILE)
 
 
 def photo(faces: int | None = 1) -> Photo:

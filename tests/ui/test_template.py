@@ -45,7 +45,7 @@ def test_a_template_makes_a_request_without_photos(given, tmp_path):
     session = Session(photos=[photo()])
     given(session, add_template, pickle.dumps(VECTOR))
     request = build_request(session, form(who_mode="template"), PROFILE).resolved(PROFILE)
-    assert request.photos == () and (request.view, request.view_size) == ("front", 0.5)
+    assert request.photos == () and (request.view, request.view_size) == ("front", PROFILE.view_size)
     np.testing.assert_array_equal(request.template.embedding, VECTOR)
     given(session, add_adapter, adapter_bytes(tmp_path))
     mapped = build_request(session, form(who_mode="template"), PROFILE).template
