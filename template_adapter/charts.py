@@ -15,23 +15,30 @@ SCALE = 2
 
 
 class Axes:
-    """A frame with two axes, drawn in the units of the data. x may be logarithmic."""
+    """A frame with two axes, drawn in the units of the data; what the lines are stands above it.
+
+    x_ticks: where the x axis is marked, when not at even steps. log_x: it is logarithmic.
+    """
 
     def __init__(
         self, size: tuple[int, int], x: tuple[float, float], y: tuple[float, float], *, title: str, x_label: str,
-        y_label: str, log_x: bool = False,
+        y_label: str, x_ticks: Sequence[float] | None = None, log_x: bool = False,
     ) -> None:  # fmt: skip
         self._size, self._x, self._y, self._log = size, x, y, log_x
         self.image = Image.new("RGB", (size[0] * SCALE, size[1] * SCALE), PAPER)
         self.draw = ImageDraw.Draw(self.image)
-        self._box = (66, 40, size[0] - 18, size[1] - 48)
+        self._box = (66, 58, size[0] - 18, size[1] - 48)
         left, top, right, bottom = self._box
         for value in _ticks(*y):
             self._line([self.at(x[0], value), self.at(x[1], value)], GRID, 1)
             self.words((left - 8, self.at(x[0], value)[1]), f"{value:g}", "rm")
-        for value in _powers(*x) if log_x else _ticks(*x):
+        free = 0.0
+        for value in _ticks(*x) if x_ticks is None else sorted(x_ticks):
             self._line([self.at(value, y[0]), self.at(value, y[1])], GRID, 1)
-            self.words((self.at(value, y[0])[0], bottom + 8), f"{value:,.6g}", "mt")
+            middle, half = self.at(value, y[0])[0], _width(f"{value:,.8g}") / 2
+            if middle - half >= free:
+                self.words((middle, bottom + 8), f"{value:,.8g}", "mt")
+                free = middle + half + 6
         self._line([(left, top), (left, bottom), (right, bottom)], INK, 1.5)
         self.words((left, 14), title, "lm", 15)
         self.words(((left + right) / 2, size[1] - 12), x_label, "mm")
@@ -53,16 +60,14 @@ class Axes:
         for x, y in places if dots else ():
             self.draw.ellipse([SCALE * side for side in (x - 3.5, y - 3.5, x + 3.5, y + 3.5)], fill=colour)
 
-    def legend(self, names: Sequence[str], *, bottom: bool = False) -> None:
-        width = max(self.draw.textlength(name, _font(12)) / SCALE for name in names)
-        x = self._box[2] - width - 30
-        y = self._box[3] - 18 * len(names) - 6 if bottom else self._box[1] + 6
-        frame = (x - 6, y - 4, self._box[2] - 2, y + 18 * len(names))
-        self.draw.rectangle([SCALE * side for side in frame], fill=PAPER)
-        for number, name in enumerate(names):
-            middle = y + 18 * number + 7
-            self._line([(x, middle), (x + 18, middle)], COLOURS[number % len(COLOURS)], 3)
-            self.words((x + 24, middle), name, "lm")
+    def legend(self, lines: Sequence[tuple[tuple[int, int, int], str]]) -> None:
+        """Colours and names on one line above the frame, to its right end."""
+        right, y = self._box[2], self._box[1] - 24
+        for colour, name in reversed(lines):
+            self.words((right, y), name, "rm")
+            left = right - _width(name) - 6
+            self._line([(left - 18, y), (left, y)], colour, 3)
+            right = left - 36
 
     def words(self, place: tuple[float, float], text: str, anchor: str, size: int = 12) -> None:
         self.draw.text((place[0] * SCALE, place[1] * SCALE), text, INK, _font(size), anchor)
@@ -81,32 +86,31 @@ def sweep_chart(lines: Mapping[str, Sequence[tuple[float, float]]], *, title: st
     floor = math.floor(10 * max(-1, min(lowest, 0.9))) / 10
     axes = Axes(
         (720, 420), (min(sizes) * 0.8, max(sizes) * 1.25), (floor, 1.0), title=title, x_label="people in the fit",
-        y_label="cosine to the true template", log_x=True,
+        y_label="cosine to the true template", x_ticks=sorted(set(sizes)), log_x=True,
     )  # fmt: skip
     for colour, points in zip(COLOURS, lines.values(), strict=False):
         axes.line(sorted(points), colour, dots=True)
-    axes.legend(list(lines), bottom=True)
+    axes.legend(list(zip(COLOURS, lines, strict=False)))
     return axes.done()
 
 
-def histogram_chart(
-    samples: Mapping[str, np.ndarray], *, title: str, threshold: float | None, x_label: str = "cosine"
-) -> Image.Image:
-    """Shares of values in bins of 0.02. threshold: a line across, None for none."""
-    low = math.floor(10 * min(float(values.min()) for values in samples.values())) / 10
+def histogram_chart(samples: Mapping[str, np.ndarray], *, title: str, threshold: float | None) -> Image.Image:
+    """Shares of cosines in bins of 0.02. threshold: a line across, None for none."""
+    low = math.floor(10 * min(0.9, *(float(values.min()) for values in samples.values()))) / 10
     edges = np.arange(low, 1.0001, 0.02)
-    shares = [np.histogram(values, edges)[0] / len(values) for values in samples.values()]
+    shares = [np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0] / len(values) for values in samples.values()]
     highest = max(float(share.max()) for share in shares) * 1.08
     axes = Axes(
-        (720, 420), (float(edges[0]), 1.0), (0.0, highest), title=title, x_label=x_label, y_label="share of pairs"
+        (720, 420), (float(edges[0]), 1.0), (0.0, highest), title=title, x_label="cosine", y_label="share of pairs"
     )
     for colour, share in zip(COLOURS, shares, strict=False):
         corners = [(float(edges[i + step]), float(value)) for i, value in enumerate(share) for step in (0, 1)]
         axes.line(corners, colour)
+    told = list(zip(COLOURS, samples, strict=False))
     if threshold is not None:
         axes.line([(threshold, 0.0), (threshold, highest)], INK)
-        axes.words((axes.at(threshold, 0)[0] + 4, 48), f"{threshold:.3f}", "lm")
-    axes.legend(list(samples))
+        told.append((INK, f"threshold {threshold:.3f}"))
+    axes.legend(told)
     return axes.done()
 
 
@@ -158,8 +162,9 @@ def _ticks(low: float, high: float) -> list[float]:
     return [round(step * i, 10) for i in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def _powers(low: float, high: float) -> list[float]:
-    return [10.0**i for i in range(math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9) + 1)]
+def _width(text: str) -> float:
+    """Of words in the usual size, in pixels of the finished picture."""
+    return _font(12).getlength(text) / SCALE
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

@@ -1,9 +1,11 @@
-"""Linear maps by least squares, in one pass over any number of pairs and in memory that does not grow with them.
+"""Linear maps by least squares, in one pass over any number of pairs; of the vectors only sums are kept.
 
-Only sums are kept: X'X, X'Y, the column sums and |Y|^2, all in float64. With the spectrum of the centred X'X they give
-ordinary least squares (the solution of least norm where the pairs do not determine one), ridge, orthogonal Procrustes
-(Schoenemann 1966, doi:10.1007/BF02289451), the rank and the condition number, and the error over everything seen. The
-normal equations square the condition number, so the smallest singular value that counts is about 1e-7 of the largest.
+These are X'X, X'Y, the column sums and |Y|^2 about a point near the mean, all in float64, so that a mean far from zero
+takes no digits away (Chan, Golub and LeVeque 1983, doi:10.1080/00031305.1983.10483115). With the spectrum of the
+centred X'X they give ordinary least squares (the solution of least norm where the pairs do not determine one), ridge,
+orthogonal Procrustes (Schoenemann 1966, doi:10.1007/BF02289451), the rank and the condition number, and the error over
+everything seen. The normal equations square the condition number, so the smallest singular value that counts is about
+1e-7 of the largest.
 """
 
 from __future__ import annotations
@@ -16,19 +18,34 @@ import numpy as np
 
 from errors import RequestError
 from template_adapter.linear import About, LinearMap, unit
-from template_adapter.pairs import Pairs, Part
+from template_adapter.pairs import PART, Pairs, Part
 
 Method = Literal["ols", "ridge", "procrustes"]
 METHODS: tuple[Method, ...] = get_args(Method)
 SAMPLE = 20_000
-"""Pairs, evenly spread, over which cosines are averaged; the squared error comes from the sums and is exact."""
+"""Pairs, evenly spread, over which cosines are averaged; a fit's squared error comes from the sums and is exact."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """X'X, X'Y and |Y|^2 about two points, (width,) each: the means, or zero for a map without bias."""
+
+    xx: np.ndarray
+    xy: np.ndarray
+    yy: float
+    mean_x: np.ndarray
+    mean_y: np.ndarray
 
 
 @dataclass(eq=False)
 class Moments:
-    """Weighted sums over pairs, float64. lengths: sum of the target's lengths as they were given."""
+    """Weighted sums over pairs, float64, of their differences to `near`: the means of the first part, x and y.
+
+    lengths: sum of the target's lengths as they were given.
+    """
 
     weight: float
+    near: tuple[np.ndarray, np.ndarray] | None
     x: np.ndarray
     y: np.ndarray
     xx: np.ndarray
@@ -40,11 +57,14 @@ class Moments:
     @classmethod
     def empty(cls, source: int, target: int) -> Moments:
         return cls(
-            0.0, np.zeros(source), np.zeros(target), np.zeros((source, source)), np.zeros((source, target)), 0.0, 0.0, 0
-        )
+            0.0, None, np.zeros(source), np.zeros(target), np.zeros((source, source)), np.zeros((source, target)), 0.0,
+            0.0, 0,
+        )  # fmt: skip
 
     def add(self, part: Part) -> None:
-        x, y, weights = part.x, part.y, part.weights
+        if self.near is None:
+            self.near = part.x.mean(axis=0), part.y.mean(axis=0)
+        x, y, weights = part.x - self.near[0], part.y - self.near[1], part.weights
         heavy = x if (weights == 1).all() else x * weights[:, None]
         self.weight += float(weights.sum())
         self.x += heavy.sum(axis=0)
@@ -55,6 +75,18 @@ class Moments:
         self.yy += float(weights @ np.einsum("ij,ij->i", y, y))
         self.lengths += float(weights @ part.lengths)
         self.pairs += len(x)
+
+    def about_mean(self) -> Sums:
+        near_x, near_y = self.near or (0.0, 0.0)
+        x, y = self.x / self.weight, self.y / self.weight
+        xx, xy = self.xx - self.weight * np.outer(x, x), self.xy - self.weight * np.outer(x, y)
+        return Sums(xx, xy, self.yy - self.weight * float(y @ y), near_x + x, near_y + y)
+
+    def about_origin(self) -> Sums:
+        found = self.about_mean()
+        x, y = found.mean_x, found.mean_y
+        xx, xy = found.xx + self.weight * np.outer(x, x), found.xy + self.weight * np.outer(x, y)
+        return Sums(xx, xy, found.yy + self.weight * float(y @ y), np.zeros_like(x), np.zeros_like(y))
 
 
 def gather(pairs: Pairs, *, progress: Callable[[int, int], None] | None = None) -> Moments:
@@ -94,14 +126,13 @@ def solve(moments: Moments, method: str = "ols", *, bias: bool = True, alpha: fl
         raise RequestError("No such method.", field="method", cure=f"Choose one of: {', '.join(METHODS)}.")
     if method == "ridge" and not (np.isfinite(alpha) and alpha > 0):
         raise RequestError("alpha must be above 0.", field="alpha", cure="1 is usual; for none take ols.")
-    xx, xy = moments.xx, moments.xy
-    if bias:
-        middle_x, middle_y = moments.x / moments.weight, moments.y / moments.weight
-        xx = xx - moments.weight * np.outer(middle_x, middle_x)
-        xy = xy - moments.weight * np.outer(middle_x, middle_y)
+    sums = moments.about_mean() if bias else moments.about_origin()
+    xx, xy = sums.xx, sums.xy
     values, vectors = np.linalg.eigh((xx + xx.T) / 2)
-    # Rounding of the sums leaves about this much in directions that no vector has.
-    counted = values > max(values[-1], 0) * len(values) * np.finfo(np.float64).eps
+    # Rounding leaves about this much in directions that no vector has: of the sums, and of the vectors themselves.
+    rounding = len(values) * np.finfo(np.float64).eps
+    stored = moments.weight * float(sums.mean_x @ sums.mean_x)
+    counted = values > max(max(values[-1], 0) * rounding, stored * rounding**2)
     rank = int(counted.sum())
     if rank == 0:
         raise RequestError("All vectors of the source are the same.", field="source", cure="Give more people.")
@@ -117,16 +148,9 @@ def solve(moments: Moments, method: str = "ols", *, bias: bool = True, alpha: fl
         inverse = np.zeros_like(values)
         inverse[counted] = 1 / (values[counted] + (alpha if method == "ridge" else 0.0))
         matrix = (vectors * inverse) @ (vectors.T @ xy)
-    constant = middle_y - middle_x @ matrix if bias else None
-    return Solution(matrix, constant, rank, condition, _mse(moments, matrix, constant))
-
-
-def _mse(moments: Moments, matrix: np.ndarray, bias: np.ndarray | None) -> float:
-    """|XW + b - Y|^2 over weight and width, from the sums alone."""
-    error = moments.yy - 2 * np.vdot(matrix, moments.xy) + np.vdot(matrix, moments.xx @ matrix)
-    if bias is not None:
-        error += 2 * bias @ (moments.x @ matrix - moments.y) + moments.weight * bias @ bias
-    return max(0.0, float(error)) / (moments.weight * moments.y.size)
+    error = sums.yy - 2 * np.vdot(matrix, xy) + np.vdot(matrix, xx @ matrix)
+    constant = sums.mean_y - sums.mean_x @ matrix if bias else None
+    return Solution(matrix, constant, rank, condition, max(0.0, float(error)) / (moments.weight * xy.shape[1]))
 
 
 def fit(
@@ -159,7 +183,11 @@ def fit(
 
 def cosines(fitted: LinearMap, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Of each mapped source vector to its own target vector, (n,) float32."""
-    return np.einsum("ij,ij->i", unit(fitted.apply(x)), unit(np.asarray(y, np.float32)))
+    found = np.empty(len(x), np.float32)
+    for start in range(0, len(x), PART):
+        here = slice(start, start + PART)
+        found[here] = np.einsum("ij,ij->i", unit(fitted.apply(x[here])), unit(np.asarray(y[here], np.float32)))
+    return found
 
 
 def mean_cosine(fitted: LinearMap, pairs: Pairs, limit: int = SAMPLE) -> float | None:

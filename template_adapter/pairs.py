@@ -13,8 +13,8 @@ from template_adapter.vectors import Vectors, row_lengths
 
 PerPerson = Literal["all", "weight", "mean"]
 PER_PERSON: tuple[PerPerson, ...] = get_args(PerPerson)
-PART = 8192
-"""Rows of one part: 512 numbers of both sides in float64 are 64 MB."""
+PART = 4096
+"""Rows of one part: 512 numbers of both sides in float64 are 32 MB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,14 +53,14 @@ class Pairs:
     _turned: bool = False
 
     def __post_init__(self) -> None:
-        ours, theirs = self.source.shape[0], self.target.shape[0]
-        if ours != theirs:
+        rows, others = self.source.shape[0], self.target.shape[0]
+        if rows != others:
             raise RequestError(
-                f"The source has {ours} rows, the target {theirs}.", field="target", cure="Row i is the same face."
+                f"The source has {rows} rows, the target {others}.", field="target", cure="Row i is the same face."
             )
-        if self.codes is not None and len(self.codes) != ours:
+        if self.codes is not None and len(self.codes) != rows:
             raise RequestError(
-                f"There are {len(self.codes)} people for {ours} rows.", field="people", cure="Name one a row."
+                f"There are {len(self.codes)} people for {rows} rows.", field="people", cure="Name one a row."
             )
         if self.per_person not in PER_PERSON:
             raise RequestError(
@@ -89,15 +89,18 @@ class Pairs:
         chosen = self._chosen()
         if self.codes is None:
             return self.rows if chosen is None else int(chosen.sum())
-        codes = self.codes if chosen is None else self.codes[chosen]
-        return len(np.unique(codes))
+        return int(np.count_nonzero(np.bincount(self.codes if chosen is None else self.codes[chosen])))
 
     def others(self) -> Pairs:
         """The held-out people as pairs of their own."""
         return replace(self, _turned=True)
 
     def parts(self, size: int = PART) -> Iterator[tuple[int, Part]]:
-        """(rows behind us, part). A part is read, used and forgotten; only row numbers are kept for all rows."""
+        """(rows behind us, part). A part is read, used and forgotten.
+
+        For all rows, numbers alone are kept: who is held out, a person's weight, whose rows belong together; 10 to 30
+        bytes a row, and none where every row is taken alike and nobody is held out.
+        """
         chosen = self._chosen()
         weights = self._weights(chosen)
         if self.per_person == "mean" and self.codes is not None:
@@ -117,21 +120,27 @@ class Pairs:
             yield stop, Part(x, y, heavy if here is None else heavy[here], lengths)
 
     def sample(self, limit: int) -> tuple[np.ndarray, np.ndarray]:
-        """At most `limit` pairs that take part, evenly spread, as (n, width) each, in the files' own precision.
-
-        Where the averages of people are the pairs, they are what is given, float64.
-        """
+        """At most `limit` pairs that take part, evenly spread, as the fit takes them: (n, width) float32 each."""
         rows = self._spread(limit)
+        x, y = (np.empty((len(rows), width), np.float32) for width in self.widths)
+        done = 0
+        for part in self._sampled(rows):
+            here = slice(done, done + len(part.x))
+            x[here], y[here] = part.x, part.y
+            done += len(part.x)
+        return x, y
+
+    def _sampled(self, rows: np.ndarray) -> Iterator[Part]:
+        """rows: of the tables, or people where their averages are the pairs."""
         if self.per_person == "mean" and self.codes is not None:
             chosen, mine = self._chosen(), np.isin(self.codes, rows)
-            parts = [part for _, part in self._means(self.codes, mine if chosen is None else mine & chosen, PART)]
-            ours, theirs = self.widths
-            x = np.concatenate([np.empty((0, ours)), *(part.x for part in parts)])
-            return x, np.concatenate([np.empty((0, theirs)), *(part.y for part in parts)])
-        x, y = np.asarray(self.source.pick(rows)), np.asarray(self.target.pick(rows))
-        row_lengths(x, rows, name="source")
-        row_lengths(y, rows, name="target")
-        return x, y
+            yield from (part for _, part in self._means(self.codes, mine if chosen is None else mine & chosen, PART))
+            return
+        for start in range(0, len(rows), PART):
+            here = rows[start : start + PART]
+            x, y = (np.asarray(table.pick(here), np.float64) for table in (self.source, self.target))
+            x, y, lengths = self._scaled(x, y, here)
+            yield Part(x, y, np.ones(len(here)), lengths)
 
     def sampled_codes(self, limit: int) -> np.ndarray:
         """Whose the rows of `sample` are, (n,)."""
@@ -141,9 +150,12 @@ class Pairs:
     def _spread(self, limit: int) -> np.ndarray:
         """Rows, or people where their averages are the pairs."""
         chosen = self._chosen()
-        rows = np.arange(self.rows) if chosen is None else np.flatnonzero(chosen)
         if self.per_person == "mean" and self.codes is not None:
-            rows = np.unique(self.codes[rows])
+            rows = np.unique(self.codes if chosen is None else self.codes[chosen])
+        elif chosen is None:
+            return np.linspace(0, self.rows - 1, min(limit, self.rows)).astype(np.int64)
+        else:
+            rows = np.flatnonzero(chosen)
         return rows if len(rows) <= limit else rows[np.linspace(0, len(rows) - 1, limit).astype(np.int64)]
 
     def _chosen(self) -> np.ndarray | None:
@@ -184,8 +196,8 @@ class Pairs:
 
     def _scaled(self, x: np.ndarray, y: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Vectors as the fit takes them, and the lengths of the target's. Raises RequestError for rows of no face."""
-        ours, theirs = row_lengths(x, rows, name="source"), row_lengths(y, rows, name="target")
-        return (x / ours[:, None], y / theirs[:, None], theirs) if self.unit else (x, y, theirs)
+        of_x, of_y = row_lengths(x, rows, name="source"), row_lengths(y, rows, name="target")
+        return (x / of_x[:, None], y / of_y[:, None], of_y) if self.unit else (x, y, of_y)
 
 
 def number_people(people: np.ndarray | None) -> np.ndarray | None:

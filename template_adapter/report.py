@@ -13,10 +13,10 @@ from PIL import Image
 
 from errors import RequestError
 from template_adapter.charts import histogram_chart, spaces_chart, sweep_chart
-from template_adapter.fit import cosines, gather, mean_cosine, solve
+from template_adapter.fit import SAMPLE, cosines, gather, mean_cosine, solve
 from template_adapter.linear import About, LinearMap, unit
 from template_adapter.pairs import Pairs
-from template_adapter.validate import check_threshold
+from template_adapter.validate import check_threshold, threshold_at
 
 SIZES = (100, 1_000, 10_000, 100_000)
 PUBLISHED_THRESHOLD = 0.661
@@ -25,14 +25,22 @@ PUBLISHED_THRESHOLD = 0.661
 PUBLISHED = (("8.6 M, 100 k or 10 k vectors", 0.90), ("1 k people", 0.82), ("100 people", 0.47))
 """Its cosines, on the vectors of the fit itself."""
 
+UNDETERMINED = (
+    "{of} do not determine a map from {width} numbers: held-in figures then say little, the held-out ones count, and "
+    "ordinary least squares is worst where there are nearly as many pairs as numbers. Give more, or take ridge."
+)
+
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-TESTED = 20_000
 SHOWN = 150
 
 
 @dataclass(frozen=True)
 class Row:
-    """One size of the sweep. mse: of one number of the vectors as the fit saw them."""
+    """One size of the sweep.
+
+    mse, held_out_mse: of one number of the vectors as the fit sees them: of length 1, or averages of such, where it
+    takes them so. Held-out pairs count alike, also where the fit weighs them by person.
+    """
 
     people: int
     pairs: int
@@ -50,7 +58,7 @@ class Report:
     """A sweep.
 
     found: held-out cosines of the largest fit; strangers: of mapped vectors to other people's templates.
-    how: what the fits were told, and how many people and pairs were held out.
+    width: of the source's vectors. how: what the fits were told, and how many people and pairs were held out.
     """
 
     source: str
@@ -61,6 +69,7 @@ class Report:
     found: np.ndarray
     strangers: np.ndarray
     spaces: dict[str, dict[str, np.ndarray]]
+    width: int
     how: dict[str, Any]
 
     def published(self) -> str:
@@ -87,6 +96,11 @@ class Report:
         ]
         return "\n".join(lines)
 
+    def notes(self) -> list[str]:
+        """Sentences on what the table does not say by itself."""
+        few = [f"{row.people:,}" for row in self.rows if row.rank < self.width]
+        return [UNDETERMINED.format(of=f"The pairs of {', '.join(few)} people", width=self.width)] if few else []
+
     def pictures(self) -> dict[str, Image.Image]:
         """By file name."""
         kind = f"{self.source} to {self.target}, {self.method}"
@@ -95,6 +109,7 @@ class Report:
             "held in": [(row.people, row.cosine) for row in self.rows],
         }
         samples = {"mapped, own template": self.found, "mapped, another person's": self.strangers}
+        samples = {name: values for name, values in samples.items() if len(values)}
         return {
             "sweep.png": sweep_chart(lines, title=f"Cosine by size of the fit: {kind}"),
             "cosines.png": histogram_chart(
@@ -114,7 +129,8 @@ class Report:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "report.json").write_text(json.dumps(kept, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-            (folder / "report.md").write_text(f"{self.table()}\n\n{self.published()}\n", encoding="utf-8")
+            text = "\n\n".join([self.table(), *self.notes(), self.published()])
+            (folder / "report.md").write_text(text + "\n", encoding="utf-8")
             for name, picture in self.pictures().items():
                 picture.save(folder / name)
         except OSError as error:
@@ -140,13 +156,14 @@ def sweep(
     check_threshold(threshold, false_match_rate)
     if not pairs.held_out:
         raise RequestError("Nobody is held out.", field="held_out", cure="Hold a tenth of the people out, 0.1.")
-    x, y = pairs.others().sample(TESTED)
-    codes = pairs.others().sampled_codes(TESTED)
-    if len(x) < 2:
-        raise RequestError("There are not two held-out pairs.", field="held_out", cure="Give more people.")
+    x, y = pairs.others().sample(SAMPLE)
+    codes = pairs.others().sampled_codes(SAMPLE)
+    if len(np.unique(codes)) < 2:
+        raise RequestError("There are not two held-out people.", field="held_out", cure="Give or hold out more people.")
     chosen_at = false_match_rate if threshold is None else None
+    some = _spread(len(x))
     if threshold is None:
-        threshold = float(np.quantile(_stranger_cosines(y, y, codes), 1 - false_match_rate))
+        threshold = threshold_at(y[some], codes[some], false_match_rate, name="held_out")
     rows = []
     for size in [*sorted(one for one in set(sizes) if one < pairs.people), pairs.people]:
         part = replace(pairs, limit=size)
@@ -159,15 +176,15 @@ def sweep(
         found = solve(moments, method, bias=bias, alpha=alpha)
         about = About(source, target, method, pairs.unit, moments.lengths / moments.weight, moments.pairs, size)
         constant = None if found.bias is None else found.bias.astype(np.float32)
-        largest = LinearMap(found.matrix.astype(np.float32), constant, about)
-        own = cosines(largest, x, y)
+        fitted = LinearMap(found.matrix.astype(np.float32), constant, about)
+        own = cosines(fitted, x, y)
         row = Row(
             people=size, pairs=moments.pairs, rank=found.rank, condition=found.condition, mse=found.mse,
-            cosine=mean_cosine(largest, part) or 0.0, held_out_mse=_error(largest, x, y),
+            cosine=mean_cosine(fitted, part) or 0.0, held_out_mse=_error(fitted, x, y),
             held_out_cosine=float(own.mean()), above=float((own >= threshold).mean()),
         )  # fmt: skip
         rows.append(row)
-    mapped = largest.apply(x)
+    mapped = fitted.apply(x)
     how = {
         "bias": bias, "alpha": alpha if method == "ridge" else None, "unit": pairs.unit, "seed": pairs.seed,
         "per_person": pairs.per_person, "false_match_rate": chosen_at, "held_out": pairs.held_out,
@@ -175,22 +192,25 @@ def sweep(
     }  # fmt: skip
     return Report(
         source=source, target=target, method=method, threshold=threshold, rows=tuple(rows), found=own,
-        strangers=_stranger_cosines(mapped, y, codes), spaces=_spaces(x, mapped, y), how=how,
+        strangers=_stranger_cosines(mapped[some], y[some], codes[some]), spaces=_spaces(x, mapped, y),
+        width=pairs.widths[0], how=how,
     )  # fmt: skip
 
 
 def _error(fitted: LinearMap, x: np.ndarray, y: np.ndarray) -> float:
-    """Mean squared error of one number, on the scale of the fit."""
-    raw = replace(fitted.about, unit=False)
-    ours = LinearMap(fitted.matrix, fitted.bias, raw).apply(unit(x) if fitted.about.unit else x)
-    return float(np.square(ours - (unit(y) if fitted.about.unit else y)).mean(dtype=np.float64))
+    """Mean squared error of one number over pairs as the fit takes them."""
+    as_they_are = LinearMap(fitted.matrix, fitted.bias, replace(fitted.about, unit=False))
+    return float(np.square(as_they_are.apply(x) - y).mean(dtype=np.float64))
 
 
-def _stranger_cosines(x: np.ndarray, y: np.ndarray, codes: np.ndarray, most: int = 2_000) -> np.ndarray:
-    """Cosines of every x to every y of somebody else, over at most `most` rows."""
-    x, y = unit(np.asarray(x[:most], np.float32)), unit(np.asarray(y[:most], np.float32))
-    codes = codes[:most]
-    return (x @ y.T)[codes[:, None] != codes[None]]
+def _spread(count: int, most: int = 2_000) -> np.ndarray:
+    """At most so many of `count` rows, evenly spread: their pairs are as many as the square."""
+    return np.arange(count) if count <= most else np.linspace(0, count - 1, most).astype(np.int64)
+
+
+def _stranger_cosines(x: np.ndarray, y: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Cosines of every x to every y of somebody else."""
+    return (unit(x) @ unit(y).T)[codes[:, None] != codes[None]]
 
 
 def _spaces(x: np.ndarray, mapped: np.ndarray, y: np.ndarray) -> dict[str, dict[str, np.ndarray]]:

@@ -76,11 +76,13 @@ def check_threshold(threshold: float | None, false_match_rate: float) -> None:
         )
 
 
-def threshold_at(embeddings: np.ndarray, people: np.ndarray, false_match_rate: float = 0.01) -> float:
+def threshold_at(
+    embeddings: np.ndarray, people: np.ndarray, false_match_rate: float = 0.01, *, name: str = "set"
+) -> float:
     """The cosine above which this share of pairs of two different people lies.
 
-    embeddings: (n, width) of one recogniser; people: (n,) names or numbers. Raises RequestError for fewer pairs than
-    the rate can be read from.
+    embeddings: (n, width) of one recogniser; people: (n,) names or numbers; name: of the option that errors are
+    reported under. Raises RequestError for fewer pairs than the rate can be read from.
     """
     check_threshold(None, false_match_rate)
     vectors = unit(np.asarray(embeddings, np.float32))
@@ -89,7 +91,7 @@ def threshold_at(embeddings: np.ndarray, people: np.ndarray, false_match_rate: f
     if len(cosines) * false_match_rate < 3:
         raise RequestError(
             f"{len(cosines)} pairs of strangers are too few for a false-match rate of {false_match_rate:g}.",
-            field="set",
+            field=name,
             cure="Give more people, or a --threshold.",
         )
     return float(np.quantile(cosines, 1 - false_match_rate))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -9,7 +11,7 @@ import numpy as np
 
 from errors import RequestError
 
-CURE = "Give a .npy, .npz or .parquet file of vectors, one a row, or a folder of photos."
+CURE = "Give a .npy, .npz or .parquet file of vectors, one a row."
 COLUMNS = ("embedding", "embeddings", "template", "vector")
 PEOPLE = ("person", "people", "identity", "label")
 
@@ -36,6 +38,17 @@ def row_lengths(values: np.ndarray, rows: np.ndarray, *, name: str) -> np.ndarra
     )
 
 
+@contextmanager
+def damage_told(file: str, name: str) -> Iterator[None]:
+    """Whatever the readers of a format raise over a damaged file becomes a RequestError under the option `name`."""
+    try:
+        yield
+    except RequestError:
+        raise
+    except Exception as error:  # numpy, zipfile and pyarrow raise what their innards run into
+        raise RequestError(f"{file} is damaged or holds no numbers.", field=name, cure=CURE) from error
+
+
 class Vectors(Protocol):
     """Rows of numbers that need not fit into memory."""
 
@@ -58,6 +71,12 @@ class Array:
 
     def __init__(self, values: np.ndarray, *, name: str = "array") -> None:
         """Raises RequestError unless it is (rows, width) of real numbers."""
+        if values.ndim == 1 and values.dtype.kind in "fiu":
+            raise RequestError(
+                f"{name} is one vector, not a table of them.",
+                field=name,
+                cure="Save it as a row, values[None]; a picture from one template makes `template reconstruct`.",
+            )
         if values.ndim != 2 or 0 in values.shape or values.dtype.kind not in "fiu":
             raise RequestError(f"{name} is no table of vectors.", field=name, cure=CURE)
         self._values = values
@@ -77,19 +96,17 @@ class Parquet:
     """One column of lists, or as many columns of numbers as the vectors are wide. The last row group read is kept."""
 
     def __init__(self, path: Path, *, name: str) -> None:
-        import pyarrow
         import pyarrow.parquet as parquet
 
-        try:
+        self._path, self._name = path, name
+        self._kept = (-1, np.empty((0, 0), np.float32))
+        with damage_told(path.name, name):
             self._file = parquet.ParquetFile(path)
-        except (OSError, pyarrow.ArrowException) as error:
-            raise RequestError(f"{path.name} is no Parquet file.", field=name, cure=CURE) from error
-        names = self._file.schema_arrow.names
-        lists = [one for one in COLUMNS if one in names]
-        self._columns = lists[:1] or _wide(self._file.schema_arrow, name)
-        counts = [self._file.metadata.row_group(i).num_rows for i in range(self._file.metadata.num_row_groups)]
+            self._schema = self._file.schema_arrow
+            counts = [self._file.metadata.row_group(i).num_rows for i in range(self._file.metadata.num_row_groups)]
+        lists = [one for one in COLUMNS if one in self._schema.names]
+        self._columns = lists[:1] or _wide(self._schema, name)
         self._starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        self._name, self._kept = name, (-1, np.empty((0, 0), np.float32))
         if self._starts[-1] == 0:
             raise RequestError(f"{path.name} has no rows.", field=name, cure=CURE)
         self._width = self._group(0).shape[1]
@@ -111,17 +128,19 @@ class Parquet:
 
     def people(self) -> np.ndarray | None:
         """The column that says whose each row is, when there is one."""
-        named = [one for one in PEOPLE if one in self._file.schema_arrow.names]
+        named = [one for one in PEOPLE if one in self._schema.names]
         if not named:
             return None
-        column = self._file.read(columns=named[:1]).column(0)
+        with damage_told(self._path.name, self._name):
+            column = self._file.read(columns=named[:1]).column(0)
+            people = column.to_numpy()
         if column.null_count:
             raise RequestError(
                 f"The column {named[0]} of {self._name} names nobody in {column.null_count} rows.",
                 field="people",
                 cure="Fill it, or leave those rows out.",
             )
-        return column.to_numpy()
+        return people
 
     def _group(self, number: int) -> np.ndarray:
         if self._kept[0] != number:
@@ -129,7 +148,8 @@ class Parquet:
         return self._kept[1]
 
     def _read(self, number: int) -> np.ndarray:
-        table = self._file.read_row_group(number, columns=self._columns)
+        with damage_told(self._path.name, self._name):
+            table = self._file.read_row_group(number, columns=self._columns)
         try:
             if len(self._columns) == 1:
                 column: Any = table.column(0).combine_chunks()
@@ -137,9 +157,12 @@ class Parquet:
                 values = flat.reshape(len(column), -1)
             else:
                 values = np.stack([column.to_numpy() for column in table.columns], axis=1)
-            values = values.astype(np.float32)
+            with np.errstate(over="ignore"):
+                values = values.astype(np.float32)
         except (AttributeError, ValueError, TypeError, ZeroDivisionError) as error:
             raise self._odd() from error
+        if len(values) != self._starts[number + 1] - self._starts[number]:
+            raise self._odd()
         if number and values.shape[1] != self._width:
             raise self._odd()
         return values
@@ -176,22 +199,22 @@ def open_vectors(path: Path, *, name: str) -> tuple[Vectors, np.ndarray | None]:
     axis, the people; it is read into memory. Raises RequestError.
     """
     path = Path(path)
+    if path.is_dir():
+        raise RequestError(f"{path.name} is a folder, not a file of vectors.", field=name, cure=CURE)
     if not path.is_file():
         raise RequestError(f"There is no file {path.name}.", field=name, cure=CURE)
     kind = path.suffix.lower()
-    try:
+    with damage_told(path.name, name):
         if kind == ".npy":
             return Array(np.load(path, mmap_mode="r", allow_pickle=False), name=name), None
         if kind == ".npz":
-            with np.load(path, allow_pickle=False) as archive:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 arrays = {one: archive[one] for one in archive.files}
             tables = [array for array in arrays.values() if array.ndim == 2]
             if len(tables) != 1:
                 raise RequestError(f"{path.name} does not hold exactly one table of vectors.", field=name, cure=CURE)
             people = next((arrays[one] for one in PEOPLE if one in arrays), None)
             return Array(tables[0], name=name), people
-    except (ValueError, OSError, EOFError) as error:
-        raise RequestError(f"{path.name} is damaged or holds no numbers.", field=name, cure=CURE) from error
     if kind == ".parquet":
         opened = Parquet(path, name=name)
         return opened, opened.people()
@@ -207,7 +230,7 @@ def read_people(path: Path) -> np.ndarray:
         else:
             people = np.array(path.read_text(encoding="utf-8").split("\n"))
             people = people[:-1] if len(people) and people[-1] == "" else people
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # a damaged .npy raises whatever the reader of its header runs into
         raise RequestError(
             f"{path.name} does not say whose the rows are.", field="people", cure="One name a row."
         ) from error

@@ -112,6 +112,30 @@ def test_the_same_pairs_give_the_same_bits():
     assert first.about == second.about
 
 
+def test_a_mean_far_from_zero_takes_no_digits_away():
+    rng = np.random.default_rng(0)
+    few = (rng.normal(size=(100, 512)) + 10).astype(np.float32)
+    found = solve(gather(pairs(few, few[:, :4])))
+    sizes = np.linalg.svd(few - few.mean(axis=0, dtype=np.float64), compute_uv=False)[:99]
+    assert found.rank == 99
+    assert found.condition == pytest.approx(sizes[0] / sizes[-1], rel=1e-6)
+    x = rng.normal(size=(9000, 8)) + 1e4 * np.linspace(1, 2, 9000)[:, None]
+    y = x @ rng.normal(size=(8, 3)) + 5e4
+    found = solve(gather(pairs(x, y)))
+    for bias, expected in ((found.bias, y.mean(axis=0) - x.mean(axis=0) @ found.matrix), (found.mse, 0)):
+        np.testing.assert_allclose(bias, expected, atol=1e-4)
+    np.testing.assert_allclose(x @ found.matrix + found.bias, y, rtol=1e-9)
+    plain = np.linalg.lstsq(x, y, rcond=None)[0]
+    np.testing.assert_allclose(solve(gather(pairs(x, y)), bias=False).matrix, plain, rtol=1e-4)
+
+
+@pytest.mark.parametrize("unit", [True, False])
+def test_one_vector_many_times_determines_nothing(unit):
+    x = np.repeat(np.random.default_rng(0).normal(5, 1, (1, 512)), 50, axis=0).astype(np.float32)
+    with pytest.raises(RequestError, match="All vectors of the source are the same"):
+        fit(pairs(x, x, unit=unit), **NAMES)
+
+
 def test_memory_does_not_grow_with_the_pairs(tmp_path):
     most = []
     for rows in (30_000, 90_000):
@@ -124,6 +148,23 @@ def test_memory_does_not_grow_with_the_pairs(tmp_path):
         tracemalloc.stop()
     assert most[1] < 1.1 * most[0]
     assert most[1] < 4 * 8192 * 32 * 8 * 2
+
+
+@pytest.mark.parametrize(
+    ("options", "most"),
+    [({}, 0.2), ({"held_out": 0.1}, 11), ({"per_person": "weight"}, 20), ({"per_person": "mean"}, 33)],
+)
+def test_choosing_among_people_keeps_a_few_bytes_a_row(options, most):
+    peaks = []
+    for rows in (100_000, 400_000):
+        table = Array(np.broadcast_to(np.float32(1), (rows, 2)) + np.arange(2, dtype=np.float32))
+        codes = np.arange(rows) // 2 if "per_person" in options else None
+        tracemalloc.start()
+        with pytest.raises(RequestError, match="are the same"):
+            fit(Pairs(table, table, codes=codes, **options), **NAMES)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] - peaks[0] < most * 300_000
 
 
 def test_progress_reaches_the_end():

@@ -60,11 +60,18 @@ def test_the_sample_is_of_averages_where_they_are_the_pairs():
     pairs = table(per_person="mean", held_out=0.2, unit=True)
     for side in (pairs, pairs.others()):
         x, y = side.sample(10**6)
-        np.testing.assert_array_equal(x, rows_of(side))
+        np.testing.assert_array_equal(x, rows_of(side).astype(np.float32))
         assert len(x) == len(y) == side.people == len(side.sampled_codes(10**6))
         assert len(side.sample(7)[0]) == len(side.sampled_codes(7)) == 7
     expected = np.stack([unit(X[code == CODES].astype(np.float64)).mean(axis=0) for code in pairs.sampled_codes(5)])
-    np.testing.assert_allclose(pairs.sample(5)[0], expected, atol=1e-12)
+    np.testing.assert_allclose(pairs.sample(5)[0], expected, atol=1e-7)
+
+
+def test_the_sample_is_as_the_fit_takes_it():
+    x, y = table(unit=True).sample(7)
+    rows = np.linspace(0, 399, 7).astype(int)
+    np.testing.assert_allclose(x, unit(X[rows]), atol=1e-7)
+    np.testing.assert_allclose(y, unit(Y[rows]), atol=1e-7)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +118,50 @@ def test_damaged_files_are_refused(tmp_path, name, content):
     with pytest.raises(RequestError) as told:
         open_vectors(tmp_path / name, name="target")
     assert told.value.field == "target" and told.value.cure
+
+
+def damaged(path, places):
+    """The file with one wrong byte, at each of `places` in turn."""
+    whole = path.read_bytes()
+    for place in places:
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        yield
+    path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.npz", "deflated.npz", "lists.parquet", "columns.parquet"])
+def test_a_wrong_byte_anywhere_is_told_when_it_is_met(tmp_path, name):
+    path = tmp_path / name
+    lists = pa.FixedSizeListArray.from_arrays(pa.array(X.ravel()), 6)
+    columns = {f"f{i}": X[:, i] for i in range(6)}
+    {
+        "x.npy": lambda: np.save(path, X),
+        "x.npz": lambda: np.savez(path, embeddings=X, person=CODES),
+        "deflated.npz": lambda: np.savez_compressed(path, embeddings=X, person=CODES),
+        "lists.parquet": lambda: parquet.write_table(pa.table({"person": CODES, "embedding": lists}), path, 90),
+        "columns.parquet": lambda: parquet.write_table(pa.table({"person": CODES, **columns}), path, 90),
+    }[name]()
+    size = path.stat().st_size
+    refused = 0
+    for _ in damaged(path, [*range(0, min(size, 160)), *range(160, size - 300, 97), *range(size - 300, size, 3)]):
+        try:
+            table, people = open_vectors(path, name="source")
+            assert table.rows(0, table.shape[0]).shape == table.shape
+            assert people is None or people.ndim == 1
+        except RequestError as told:
+            refused += 1
+            assert told.field in ("source", "people") and told.cure
+    assert refused > 20
+
+
+def test_a_table_is_asked_for_and_not_one_vector_or_a_folder(tmp_path):
+    np.save(tmp_path / "one.npy", X[0])
+    with pytest.raises(RequestError, match="one vector") as told:
+        open_vectors(tmp_path / "one.npy", name="input")
+    assert "values[None]" in (told.value.cure or "")
+    with pytest.raises(RequestError, match="is a folder, not a file") as told:
+        open_vectors(tmp_path, name="input")
+    assert "photos" not in (told.value.cure or "")
 
 
 def test_files_of_another_form_are_refused(tmp_path):

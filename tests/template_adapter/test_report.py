@@ -1,15 +1,17 @@
 """The sweep's numbers are true, and its pictures show them."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from errors import RequestError
-from template_adapter.charts import COLOURS, PAPER, histogram_chart, sweep_chart
+from template_adapter.charts import COLOURS, INK, PAPER, histogram_chart, sweep_chart
+from template_adapter.fit import fit
 from template_adapter.linear import unit
 from template_adapter.pairs import Pairs
-from template_adapter.report import sweep
+from template_adapter.report import _error, sweep
 from template_adapter.vectors import Array
 
 NAMES = {"source": "theirs", "target": "ours"}
@@ -59,6 +61,46 @@ def test_the_threshold_is_set_among_strangers(pairs):
     assert (cosines > report.threshold).mean() == pytest.approx(0.01, abs=0.002)
 
 
+@pytest.mark.parametrize("per_person", ["all", "mean"])
+def test_both_errors_are_on_the_scale_of_the_fit(pairs, per_person):
+    """Over the very pairs of the fit the two ways of measuring agree, and strangers' error is near it."""
+    some = replace(pairs, per_person=per_person, unit=True)
+    row = sweep(some, **NAMES, threshold=0.5).rows[-1]
+    fitted = fit(some, **NAMES)
+    assert _error(fitted, *some.sample(10**6)) == pytest.approx(row.mse, rel=1e-3)
+    assert row.held_out_mse == pytest.approx(_error(fitted, *some.others().sample(10**6)), rel=1e-3)
+    assert row.mse < row.held_out_mse < 5 * row.mse
+
+
+def test_pairs_that_do_not_determine_a_map_are_told(pairs, tmp_path):
+    report = sweep(pairs, **NAMES, sizes=(5,), threshold=0.5)
+    assert [row.rank for row in report.rows] == [19, 48]
+    assert "The pairs of 5 people do not determine a map from 48 numbers" in report.notes()[0]
+    report.write(tmp_path)
+    assert report.notes()[0] in (tmp_path / "report.md").read_text()
+    assert not sweep(pairs, **NAMES, sizes=(60,), threshold=0.5).notes()
+
+
+def held_out_people(people, rows, held_out):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(people * rows, 8)).astype(np.float32)
+    return Pairs(Array(x), Array(x), codes=np.repeat(np.arange(people), rows), held_out=held_out)
+
+
+@pytest.mark.parametrize("threshold", [0.661, None])
+def test_held_out_pairs_of_one_person_are_not_enough(threshold):
+    with pytest.raises(RequestError, match="two held-out people") as told:
+        sweep(held_out_people(8, 200, 0.1), **NAMES, threshold=threshold)
+    assert told.value.field == "held_out"
+    with pytest.raises(RequestError, match="1 pairs of strangers are too few"):
+        sweep(held_out_people(20, 1, 0.1), **NAMES, threshold=None)
+
+
+def test_two_people_of_thousands_of_pairs_have_strangers():
+    report = sweep(held_out_people(4, 2500, 0.5), **NAMES)
+    assert len(report.strangers) > 0 and report.pictures()
+
+
 def test_without_held_out_people_there_is_no_report(pairs):
     with pytest.raises(RequestError, match="held out"):
         sweep(Pairs(pairs.source, pairs.target), **NAMES)
@@ -70,6 +112,41 @@ def test_a_line_stands_where_its_numbers_are():
     heights = [np.flatnonzero((np.abs(chart - colour).sum(axis=2) < 120).sum(axis=1) > 300) for colour in COLOURS[:3]]
     high, middle, low = (float(rows.mean()) for rows in heights)
     assert (middle - high) / (low - middle) == pytest.approx(4 / 3, abs=0.05)
+
+
+def near(chart: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+    return np.abs(chart.astype(int) - colour).sum(axis=2) < 120
+
+
+def test_nothing_is_painted_over_what_is_measured():
+    """All of one sample lie in the last bin: its line reaches the top there, above which the legend stands."""
+    samples = {"mapped, own template": np.full(9, 0.99), "mapped, another person's": np.linspace(-0.2, 0.5, 9)}
+    chart = np.asarray(histogram_chart(samples, title="t", threshold=0.661))
+    rows, columns = np.nonzero(near(chart, COLOURS[0])[58:372, 66:])
+    assert rows.min() < 30 and columns.max() > 620, "the peak"
+    side = near(chart, COLOURS[0])[:, 680:700].any(axis=1)[90:360]
+    assert side.all(), "and all of its side"
+    line = near(chart, INK)[60:372, 66:702].sum(axis=0)
+    assert (line > 300).any(), "the threshold from top to bottom"
+    legend = chart[24:44]
+    assert near(legend, COLOURS[0]).any() and near(legend, COLOURS[1]).any() and near(legend, INK).any()
+
+
+def test_cosines_of_one_are_counted():
+    chart = histogram_chart({"a": np.array([1, 1.0000001])}, title="t", threshold=None)
+    assert near(np.asarray(chart), COLOURS[0])[90:360, 66:].any(axis=1).all()
+
+
+def test_every_size_of_the_sweep_is_marked_where_there_is_room():
+    def marks(*sizes):
+        chart = np.asarray(sweep_chart({"a": [(size, 0.5) for size in sizes]}, title="t"))
+        below = near(chart, INK)[376:394, 60:].any(axis=0)
+        words = np.convolve(below, np.ones(9), "same") > 0
+        return np.count_nonzero(words[1:] & ~words[:-1]) + words[0]
+
+    assert marks(100, 300, 1000, 3000, 10_000) == 5
+    assert marks(600, 700) == 2
+    assert marks(1000, 1001, 10_000) == 2
 
 
 def test_one_value_can_be_drawn():
