@@ -24,7 +24,7 @@ from ui.loras import forget_file
 from ui.pose import show_view
 from ui.session import ChosenLora, Session
 from ui.speed import SPEEDS, ways_of
-from ui.wording import KEPT_POSE, NEEDED, POSE_MODES
+from ui.wording import NEEDED, pose_modes
 
 if TYPE_CHECKING:
     from weights.registry import Profile
@@ -128,8 +128,9 @@ def controls_from(session: Session, settings: Mapping[str, Any], profile: Profil
     settings: as `GenerationRequest.to_settings` writes them, resolved. Keypoints that came from a pose picture are
     kept in the session, under a pose choice of their own.
     """
+    who = "template" if settings.get("template") else "photos"
     controls: dict[str, Any] = {
-        "who_mode": "template" if settings.get("template") else "photos",
+        "who_mode": who,
         "prompt": settings["prompt"],
         "style": settings["style"],
         "detail": min(settings["adapter_scale"], MOST_STRENGTH),
@@ -163,7 +164,7 @@ def controls_from(session: Session, settings: Mapping[str, Any], profile: Profil
     take_loras(session, settings, profile)
     if settings.get("keypoints"):
         session.kept_keypoints = (_points(settings["keypoints"]), (settings["width"], settings["height"]))
-        controls["pose_mode"] = gr.update(choices=[*POSE_MODES, KEPT_POSE], value="kept")
+        controls["pose_mode"] = gr.update(choices=pose_modes(who, kept=True), value="kept")
     elif settings.get("view"):
         controls["pose_mode"] = "view"
         controls["view"] = show_view(settings, profile)

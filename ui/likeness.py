@@ -78,6 +78,9 @@ def advise(
         )
     if settings.get("identity_start", 0.0) > 0 or settings.get("identity_end", 1.0) < 1:
         return Advice("The face is guided for a part of the steps only.", "Guide all steps", {"window": (0.0, 1.0)})
+    template = settings.get("template")
+    if template and template.get("adapter") is None:
+        return Advice("The template may be of another recogniser: it needs the adapter of that one, under 1 Who.")
     if detail < 0.8:
         return Advice("Face detail is low.", "Try face detail 0.8", {"detail": 0.8})
     if shape < 0.8:
@@ -90,6 +93,8 @@ def advise(
     if detail + STEP <= HIGHEST_STRENGTH + 1e-6:
         raised = round(detail + STEP, 2)
         return Advice("This face needs more weight.", f"Try face detail {raised:g}", {"detail": raised})
+    if template:
+        return Advice("More weight hardly helps this face, another try may.", "Try another seed", {"seed": None})
     return Advice("A second, different photo of the person helps most.")
 
 

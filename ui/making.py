@@ -206,7 +206,9 @@ class Making:
         }
 
     def _request(self, session: Session, values: Sequence[Any]) -> GenerationRequest:
-        return build_request(session, dict(zip(FIELDS, values, strict=True)), self.profile)
+        form = dict(zip(FIELDS, values, strict=True))
+        session.who = form["who_mode"]
+        return build_request(session, form, self.profile)
 
     def _look(self, session: Session) -> bool:
         """Looks at photos that came before the face analyzer did; whether there were any."""

@@ -75,7 +75,8 @@ def forget(session: Session) -> None:
     session.results.clear()
     session.followed.clear()
     session.loras.clear()
-    session.pose = session.template = session.adapter = session.ground = session.mask = None
+    session.pose = session.ground = session.mask = None
+    session.template_file = session.template = session.adapter = None
 
 
 def keep_results(session: Session, outcome: GenerationResult, prepared: Prepared, folder: Path) -> list[Result]:

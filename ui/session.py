@@ -107,8 +107,11 @@ class Session:
         next_seed: seed of the next run alone, whatever the form says; for examples and advice.
         refused: what could not be taken of the last upload, one sentence each.
         pose_refused: why the last picture for the pose was not taken.
+        who: what the last request was about, "photos" or "template".
         template_refused: why the last uploaded template or adapter was not taken.
-        template: (width,) float32 as it was uploaded; adapter: the map that brings it into the weights' space.
+        template_file: an uploaded template as it came, for adapters come and go after it; template: (width,) float32,
+            its numbers, None while `template_misfit` says why the adapter, or none, does not fit them.
+        adapter: the map that brings the template into the weights' space.
         others: the second to fourth person, whether asked for or not.
         order: who stands where from the left, 0 the first person; None as given.
         ground: the picture to start from, or the photo to put the person into; mask: (L) where it may change.
@@ -130,8 +133,11 @@ class Session:
     next_seed: int | None = None
     refused: list[str] = field(default_factory=list)
     pose_refused: str = ""
+    who: str = "photos"
     template_refused: str = ""
+    template_file: bytes | None = None
     template: np.ndarray | None = None
+    template_misfit: str = ""
     adapter: LinearMap | None = None
     others: list[Companion] = field(default_factory=lambda: [Companion() for _ in range(MOST_OTHERS)])
     order: tuple[int, ...] | None = None

@@ -34,9 +34,8 @@ def empty(examples: Sequence[Example]) -> str:
         f"<small>{escape(example.note)}</small></button>"
         for index, example in enumerate(examples)
     )
-    invitation = "Add a photo under <b>1 Who</b> and press the button, or start with one of these:"
-    if not cards:
-        invitation = "Add a photo under <b>1 Who</b> and press the button."
+    invitation = "Add a photo or a template under <b>1 Who</b> and press the button"
+    invitation += ", or start with one of these:" if cards else "."
     words = f"<h1>{escape(PROMISE)}</h1><p>{invitation}</p>"
     return f'<div class="stage empty">{words}<div class="examples">{cards}</div></div>'
 
@@ -209,9 +208,10 @@ def failed(error: Exception, session: Session) -> str:
         f"<figure>{photo_with_faces(photo, name)}<figcaption>{escape(name)}: {_seen(photo)}</figcaption></figure>"
         for name, photo in seen
     )
+    given = "template" if session.who == "template" else "photos"
     return (
         f'<div class="stage failed" role="alert"><h2>{escape(message)}</h2><p>{escape(cure)}</p>'
-        f'<div class="shots">{shots}</div><p class="kept">Your photos and settings are kept.</p></div>'
+        f'<div class="shots">{shots}</div><p class="kept">Your {given} and settings are kept.</p></div>'
     )
 
 
@@ -228,6 +228,8 @@ def _concerned(session: Session, field: str | None) -> list[tuple[str, Photo]]:
             if field == "others" or field.startswith(f"others[{number}]")
             for index, photo in enumerate(companion.photos)
         ]
+    if session.who == "template":
+        return []
     return [(f"photo {letter(index)}", photo) for index, photo in enumerate(session.photos)]
 
 

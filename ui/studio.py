@@ -88,13 +88,13 @@ def build_page(
     return page
 
 
-def _section(number: int, title: str, hint: str) -> None:
-    gr.HTML(say.heading(number, title, hint), apply_default_css=False)
+def _section(number: int, title: str, hint: str) -> gr.HTML:
+    return gr.HTML(say.heading(number, title, hint), apply_default_css=False)
 
 
 def _who(parts: dict[str, Any]) -> None:
     with gr.Column(elem_id="who", elem_classes="card"):
-        _section(1, "Who", "one or several photos of the same person")
+        parts["who_heading"] = _section(1, "Who", say.WHO_HINTS["photos"])
         parts["who_mode"] = gr.Radio(
             list(say.WHO_MODES),
             value="photos",
@@ -140,14 +140,16 @@ def _pose(parts: dict[str, Any], profile: Profile) -> None:
     with gr.Column(elem_id="pose", elem_classes="card"):
         _section(2, "Pose", "where the head looks")
         parts["pose_mode"] = gr.Radio(
-            list(say.POSE_MODES),
+            say.pose_modes("photos"),
             value="photo",
             label="Take the pose",
             show_label=False,
             elem_id="pose-mode",
             elem_classes="segments",
         )
-        parts["pose_note"] = gr.HTML(f"<p>{say.POSE_NOTES['photo']}</p>", elem_classes="note", apply_default_css=False)
+        parts["pose_note"] = gr.HTML(
+            f"<p>{say.pose_note('photo', 'photos')}</p>", elem_classes="note", apply_default_css=False
+        )
         with gr.Column(visible=False, elem_id="pose-from-picture") as parts["pose_box"]:
             parts["pose_upload"] = gr.File(
                 label=say.POSE_PICTURE_LABEL,

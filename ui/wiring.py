@@ -49,7 +49,7 @@ class Wiring:
 
     def connect(self) -> None:
         parts, session = self._parts, self._parts["session"]
-        inputs = Inputs(parts, self._making.room, self._inbox)
+        inputs = Inputs(parts, self._making.room, self._making.profile, self._inbox)
         inputs.connect()
         connect_folds(parts, self._making.profile, inputs, self._inbox, self._loras)
         if self._bases is not None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
@@ -19,6 +20,9 @@ from ui.session import Photo, Session
 from ui.template import add_adapter, add_template, drop, template_html
 from ui.who import add_photos, choose_face, coach_html, look, pose_coach_html, read_photo
 
+if TYPE_CHECKING:
+    from weights.registry import Profile
+
 COACHES = ("coach", "pose_coach", *(f"person_{number}" for number in range(1, MOST)), "order", "ground")
 """Names of the parts that show photos with what was seen in them."""
 
@@ -31,9 +35,10 @@ class Inputs:
             picture.
     """
 
-    def __init__(self, parts: Parts, room: EngineRoom, inbox: Inbox) -> None:
+    def __init__(self, parts: Parts, room: EngineRoom, profile: Profile, inbox: Inbox) -> None:
         self._parts = parts
         self._room = room
+        self._profile = profile
         self._inbox = inbox
         self.asked = [parts["session"], parts["people"], parts["ground_mode"]]
 
@@ -103,9 +108,12 @@ class Inputs:
     def _template(self) -> None:
         parts, session = self._parts, self._parts["session"]
         parts["who_mode"].change(
-            parts.keyed(_who_mode), parts["who_mode"], parts.named(("photos_box", "template_box")), **QUICK
+            parts.keyed(_who_mode),
+            [session, parts["who_mode"], parts["pose_mode"]],
+            parts.named(("who_heading", "photos_box", "template_box", "pose_mode", "pose_note")),
+            **QUICK,
         )
-        for name, add in (("template", add_template), ("adapter", add_adapter)):
+        for name, add in (("template", add_template), ("adapter", partial(add_adapter, profile=self._profile))):
             upload = parts[f"{name}_upload"]
 
             def added(
@@ -123,7 +131,10 @@ class Inputs:
     def _pose(self) -> None:
         parts, session = self._parts, self._parts["session"]
         parts["pose_mode"].change(
-            parts.keyed(_pose_mode), parts["pose_mode"], parts.named(("pose_note", "pose_box", "view_box")), **QUICK
+            parts.keyed(_pose_mode),
+            [parts["pose_mode"], parts["who_mode"]],
+            parts.named(("pose_note", "pose_box", "view_box")),
+            **QUICK,
         )
         self.then_look(
             parts["pose_upload"].upload(
@@ -183,16 +194,19 @@ def _drop_followed(kind: str) -> Callable[[Session], Shown]:
     return dropped
 
 
-def _pose_mode(mode: str) -> Shown:
+def _pose_mode(mode: str, who: str) -> Shown:
     return {
-        "pose_note": f"<p>{say.POSE_NOTES.get(mode, '')}</p>",
+        "pose_note": f"<p>{say.pose_note(mode, who)}</p>",
         "pose_box": gr.update(visible=mode == "picture"),
         "view_box": gr.update(visible=mode == "view"),
     }
 
 
-def _who_mode(mode: str) -> Shown:
+def _who_mode(session: Session, mode: str, pose: str) -> Shown:
     return {
+        "who_heading": say.heading(1, "Who", say.WHO_HINTS[mode]),
+        "pose_mode": gr.update(choices=say.pose_modes(mode, kept=session.kept_keypoints is not None)),
+        "pose_note": f"<p>{say.pose_note(pose, mode)}</p>",
         "photos_box": gr.update(visible=mode != "template"),
         "template_box": gr.update(visible=mode == "template"),
     }

@@ -6,10 +6,14 @@ from html import escape
 PRODUCT = "InstantID studio"
 PROMISE = "One photo in, new pictures of that person out."
 PRIVACY = (
-    "Photos stay on this server and are deleted after use. Results are marked as synthetic. "
+    "Photos and templates stay on this server and are deleted after use. Results are marked as synthetic. "
     "Use pictures of people who agree to it."
 )
 
+WHO_HINTS = {
+    "photos": "one or several photos of the same person",
+    "template": "the stored template of a person",
+}
 WHO_MODES: tuple[tuple[str, str], ...] = (("Photos", "photos"), ("From a template", "template"))
 TEMPLATE_LABEL = "Template: .npy, .npz, pickle, base64 or JSON text"
 ADAPTER_LABEL = "Adapter of another recogniser (.safetensors), when it needs one"
@@ -17,6 +21,10 @@ TEMPLATE_NOTE = (
     "The numbers that a face recogniser keeps of a person are enough to draw them: .npy, .npz, pickle, base64 or JSON. "
     "Only use templates that you have the right to use; the picture says that it was made from one."
 )
+TAKEN_FOR_OWN = (
+    "It is taken for one of the weights' own recogniser: if another one made it, add the adapter of that one."
+)
+UNREADABLE = "The file is damaged and cannot be read. Write it anew, or take another one."
 NO_TEMPLATE = "There is no template yet."
 NO_TEMPLATE_CURE = "Add one under 1 Who, or choose “Photos”."
 
@@ -31,14 +39,13 @@ DETAIL_LABEL = "Face detail"
 DETAIL_HINT = "How strongly eyes, skin and hair come back. Adapter strength (ip_adapter_scale)."
 SHAPE_LABEL = "Face shape"
 SHAPE_HINT = "How firmly the face keeps its shape and place. IdentityNet strength (controlnet_conditioning_scale)."
-POSE_MODES: tuple[tuple[str, str], ...] = (
-    ("From the photo", "photo"),
-    ("A picture", "picture"),
-    ("A view", "view"),
-)
-KEPT_POSE = ("As in a result", "kept")
+UNPOSED = {
+    "photos": ("From the photo", "The head is placed as it is in the first photo."),
+    "template": ("To the front", "A template holds no pose: the head looks to the front."),
+}
+"""The pose where none is asked for: its name, and what happens then, by who it is."""
+
 POSE_NOTES = {
-    "photo": "The head is placed as it is in the first photo; from a template it looks to the front.",
     "picture": "Only the direction and place of the head are taken, not the person.",
     "view": "Choose a direction, then drag the head to its place.",
     "kept": "The head is placed as in the picture whose settings were taken.",
@@ -97,13 +104,13 @@ LOADING = "Loading the weights. Everything can be set up meanwhile."
 NO_PHOTO = "There is no photo yet."
 NO_PHOTO_CURE = "Add a photo of a face under 1 Who, or take one of the examples."
 POSE_MISSING = "The picture to take the pose from is missing."
-POSE_MISSING_CURE = "Add it under 2 Pose, or choose “From the photo”."
+POSE_MISSING_CURE = "Add it under 2 Pose, or choose another answer there."
 UNEXPECTED = "Something went wrong on the server."
-UNEXPECTED_CURE = "Your photos and settings are kept. Try again; if it happens twice, restart the app and read its log."
+UNEXPECTED_CURE = "Everything you gave is kept. Try again; if it happens twice, restart the app and read its log."
 TAKEN_OVER = "The settings of that picture are in the form now."
 LEFT_OUT = "Not taken over, for the form has no place for it: {}."
 TOO_MANY = "Too many people are waiting for a picture just now."
-TOO_MANY_CURE = "Your photos and settings are kept. Try again in a minute."
+TOO_MANY_CURE = "Everything you gave is kept. Try again in a minute."
 STOPPED = "Stopped. Nothing of the unfinished picture was kept."
 
 PHASES = {
@@ -114,6 +121,17 @@ PHASES = {
     "comparing": "comparing with the picture without the person, step {step} of {total}",
     "refining": "making the small face again, step {step} of {total}",
 }
+
+
+def pose_modes(who: str, kept: bool = False) -> list[tuple[str, str]]:
+    """The answers to 2 Pose. who: a value of `WHO_MODES`; kept: whether there is a pose of a result."""
+    modes = [(UNPOSED[who][0], "photo"), ("A picture", "picture"), ("A view", "view")]
+    return [*modes, ("As in a result", "kept")] if kept else modes
+
+
+def pose_note(mode: str, who: str) -> str:
+    """What an answer to 2 Pose means."""
+    return UNPOSED[who][1] if mode == "photo" else POSE_NOTES.get(mode, "")
 
 
 def letter(index: int) -> str:

@@ -86,6 +86,17 @@ def test_a_weak_photo_is_named(photo: PhotoReport) -> None:
     assert "photo" in advice.reason
 
 
+@pytest.mark.parametrize(
+    ("adapter", "words", "changes"), [(None, "recogniser", {}), ("0123456789ab", "another try", {"seed": None})]
+)
+def test_a_template_is_not_advised_about_photos(adapter, words, changes) -> None:
+    settings = {**OFFICIAL, "adapter_scale": 1.2, "template": {"recogniser": None, "adapter": adapter}}
+    advice = advise(0.1, settings, ())
+    assert advice is not None
+    assert words in advice.reason and "photo" not in advice.reason
+    assert advice.changes == changes
+
+
 def test_a_picture_without_a_face_gets_advice_too() -> None:
     advice = advise(None, {**OFFICIAL, "style": "Neon"}, (report(),))
     assert advice is not None
