@@ -24,42 +24,19 @@ sys.path.insert(0, str(ROOT))
 
 from commands.template_pictures import validate_command  # noqa: E402
 from template_adapter.fit import METHODS, fit  # noqa: E402
-from template_adapter.pairs import Pairs, number_people  # noqa: E402
+from template_adapter.pairs import Pairs  # noqa: E402
 from template_adapter.report import sweep  # noqa: E402
-from template_adapter.vectors import Array  # noqa: E402
-from training.miniature.__main__ import LIMITS, REFERENCE_STYLES  # noqa: E402
-from training.miniature.dataset import draw, load  # noqa: E402
 from training.miniature.draw import render  # noqa: E402
-from training.miniature.face_pack import ASSETS, OTHER_ASSETS, Recogniser  # noqa: E402
+from training.miniature.face_pack import OTHER_ASSETS  # noqa: E402
 from training.miniature.person import EVALUATION_SEEDS, Person  # noqa: E402
+from training.miniature.sets import LIMITS  # noqa: E402
 from training.miniature.shot import Shot  # noqa: E402
+from training.miniature.template_map import MAP_FILE, NAMES, PEOPLE, fitted_pairs  # noqa: E402
 
 DOCS = ROOT / "docs"
-ADAPTER = OTHER_ASSETS / "adapter.safetensors"
-NAMES: dict[str, Any] = {"source": "face_other", "target": "miniature"}
-FIRST_PERSON = 1_000_000
-"""Nobody from here on is in the pictures that either recogniser learnt from, nor in those of the generator."""
-
-HELD_OUT_PEOPLE = 1_000
+ADAPTER = OTHER_ASSETS / MAP_FILE
 SIZES = (100, 300, 1_000, 3_000, 10_000)
 BEGIN, END = "<!-- {}: begin -->\n", "<!-- {}: end -->"
-
-
-def embeddings(data: Path, people: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(n, 512) of both recognisers and whose each row is. Drawn people, one shot each, at their true keypoints."""
-    file = data / f"templates-{people}.npz"
-    if not file.exists():
-        folder = data / "templates"
-        if not (folder / "settings.json").exists():
-            draw(people, 1, 5, folder, first_person=FIRST_PERSON, style_shares=REFERENCE_STYLES, **LIMITS)
-        drawn = load(folder)
-        found = {
-            name: Recogniser(pack).embed_faces(map(np.asarray, drawn.images), drawn.keypoints)
-            for name, pack in (("source", OTHER_ASSETS), ("target", ASSETS))
-        }
-        np.savez(file, people=drawn.people, source=found["source"], target=found["target"])
-    with np.load(file) as kept:
-        return kept["source"], kept["target"], kept["people"]
 
 
 def unseen_photos(folder: Path, people: int) -> None:
@@ -95,9 +72,7 @@ def methods_table(pairs: Pairs) -> str:
 
 def measure_map(data: Path, people: int) -> dict[str, str]:
     """Fits, ships and reports the map."""
-    source, target, whose = embeddings(data, people)
-    share = HELD_OUT_PEOPLE / len(np.unique(whose))
-    pairs = Pairs(Array(source), Array(target), codes=number_people(whose), held_out=share)
+    pairs = fitted_pairs(data, OTHER_ASSETS.parent, people)
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     fit(pairs, **NAMES, created=today).save(ADAPTER)
     report = sweep(pairs, **NAMES, sizes=SIZES, threshold=None)
@@ -130,7 +105,7 @@ def measure_pictures(data: Path, people: int) -> dict[str, str]:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--people", type=int, default=11_000, help="drawn people, of whom 1,000 are held out")
+    parser.add_argument("--people", type=int, default=PEOPLE, help="drawn people, one in eleven held out")
     parser.add_argument("--validate", type=int, default=60, help="people of the end-to-end check")
     parser.add_argument("--only-pictures", action="store_true")
     options = parser.parse_args(arguments)

@@ -21,6 +21,7 @@ import cv2
 
 from errors import RequestError
 from face.analyzer import FaceAnalyzer
+from training.children import end_with_parent
 from training.photos import Photo
 from training.shards import Sample, write_shard
 from training.sift import Limits, Unfit, sift
@@ -156,6 +157,7 @@ _analyzer: FaceAnalyzer | None = None
 
 def _set_up(pack: str, det_size: int, providers: tuple[str, ...]) -> None:
     global _analyzer
+    end_with_parent()
     cv2.setNumThreads(1)
     _analyzer = FaceAnalyzer(Path(pack), det_size=det_size, providers=providers)
 

@@ -4,12 +4,19 @@ import pytest
 import torch
 
 from tests.training.drawn_world import drawn_shards
+from tests.training.small_miniature import small_world
 
 
 @pytest.fixture(scope="session")
 def shards(tmp_path_factory):
     """Twelve pictures of four drawn people in three shards."""
     return drawn_shards(tmp_path_factory.mktemp("drawn"))
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory):
+    """A tiny run of the miniature's training from nothing."""
+    return small_world(tmp_path_factory.mktemp("world"))
 
 
 @pytest.fixture

@@ -15,8 +15,7 @@ from safetensors.torch import load_file
 from generation import annotate, lora
 from generation.controls import load_net
 from generation.lora_choice import Lora
-from training.miniature import __main__ as main
-from training.miniature import bundle, extras, prepared, style_lora
+from training.miniature import bundle, extras, prepared, stages, style_lora
 from training.miniature.base import BLOCKS, BaseStage, time_ids
 from training.miniature.codec import Components, new_autoencoder
 from training.miniature.control_nets import ControlStage, EyeStage, Maps, edges
@@ -173,7 +172,7 @@ def test_a_bundle_takes_what_was_trained(run: Path, tmp_path: Path) -> None:
 
 
 def test_the_length_is_steps_unless_the_clock_is_asked_for() -> None:
-    for plan, stages in ((extras._plan, extras.STEPS), (main._plan, main.STEPS)):
-        for stage, steps in stages.items():
+    for plan, lengths in ((extras._plan, extras.STEPS), (stages._plan, stages.STEPS)):
+        for stage, steps in lengths.items():
             assert (plan(stage, None, None).steps, plan(stage, None, None).minutes) == (steps, None)
             assert (plan(stage, 3, None).steps, plan(stage, None, 2.0).minutes) == (3, 2.0)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,67 +12,24 @@ import torch
 from diffusers import ControlNetModel, StableDiffusionXLControlNetPipeline, StableDiffusionXLPipeline
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from torch import nn
 
 from ip_adapter.checkpoint import check_adapter_state, load_adapter_state
 from style_presets import STYLES, apply_style
-from training.miniature import bundle, noise, prepared
-from training.miniature.adapter import SHIPPED_GAIN, AdapterStage, adapter_state, split_weights
-from training.miniature.base import BaseStage, new_unet
+from tests.training.small_miniature import BLOCKS, CHANNELS, SIDE, World, stopped_after
+from training.miniature import bundle, noise
+from training.miniature.adapter import SHIPPED_GAIN, adapter_state, split_weights
+from training.miniature.base import new_unet
 from training.miniature.codec import Components, DecoderStage, EncoderStage, new_autoencoder, signal_to_noise
-from training.miniature.dataset import Drawings, draw
-from training.miniature.face_pack import Recogniser
 from training.miniature.landmarks import LandmarkStage
-from training.miniature.loop import Plan, averaged_weights, train, trained
+from training.miniature.loop import Plan, train, trained
 from training.miniature.muon import orthogonalised
 from training.miniature.text import TOKENS, encode, load_tokenizer, new_text_encoders, tokenised, train_tokenizer
 
 ASSETS = Path(__file__).parents[2] / "assets" / "miniature"
-SIDE = 32
-CHANNELS = 8
-BLOCKS = (32, 64)
 CODEC_BLOCKS = (8, 8, 8, 16, 16)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """As the training processes run: sums over several threads differ in their last bits, and Muon enlarges them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@dataclass(frozen=True)
-class World:
-    """A tiny run: drawings, components, tokens, a few steps of base, and what the adapter reads."""
-
-    folder: Path
-    pictures: Drawings
-    references: Drawings
-
-    @property
-    def base(self) -> BaseStage:
-        vocabulary = len(load_tokenizer(self.folder / "prepared" / "tokenizer"))
-        return BaseStage(self.folder / "prepared", vocabulary, blocks=BLOCKS)
-
-    @property
-    def adapter(self) -> AdapterStage:
-        return AdapterStage(self.folder / "prepared", self.folder / "base.safetensors", blocks=BLOCKS)
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    folder = tmp_path_factory.mktemp("run")
-    pictures = draw(6, 3, 0, folder / "pictures", SIDE, processes=1)
-    references = draw(6, 2, 1, folder / "references", SIDE, processes=1)
-    components = prepared.prepare_components(pictures, folder / "components.npz", CHANNELS)
-    tokenizer = prepared.prepare_base(pictures, components, folder / "prepared")
-    made = World(folder, pictures, references)
-    save_file(train(made.base, Plan(steps=3, batch=4), folder / "base"), folder / "base.safetensors")
-    prepared.prepare_faces(pictures, references, folder / "prepared", recogniser=Recogniser())
-    prepared.prepare_texts(pictures, tokenizer, folder / "base.safetensors", folder / "prepared")
-    return made
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_components_invert_and_have_unit_variance() -> None:
@@ -156,95 +112,6 @@ def test_muon_s_updates_are_orthogonal() -> None:
     assert values.min() > 0.5 and values.max() < 1.4
 
 
-@pytest.mark.parametrize("muon", [0.0, 1e-3])
-def test_base_resumes_where_it_stopped(world: World, tmp_path: Path, muon: float) -> None:
-    plan = Plan(steps=4, batch=2, warmup=1, hold=0.0, muon=muon)
-    straight = train(world.base, plan, tmp_path / "straight")
-    start = {name: p.detach().clone() for name, p in trained(world.base.build()).items()}
-    assert any(not torch.equal(start[name], straight[name]) for name in start)
-    halfway = _stopped_after(world.base, plan, tmp_path / "halfway", 2)
-    assert any(not torch.equal(halfway[name], straight[name]) for name in straight)
-    resumed = train(world.base, plan, tmp_path / "halfway")
-    for name, value in straight.items():
-        assert torch.equal(resumed[name], value), name
-
-
-def test_a_run_killed_between_two_checkpoints_has_the_older_one(world: World, tmp_path: Path, monkeypatch) -> None:
-    plan = Plan(steps=4, batch=2, warmup=1, hold=0.0)
-    straight = train(world.base, plan, tmp_path / "straight")
-    replace_it = Path.replace
-
-    def killed(self: Path, target: Path) -> Path:
-        if self.name == "checkpoint.new" and json.loads((self / "progress.json").read_text())["step"] == 3:
-            raise _Interrupted
-        return replace_it(self, target)
-
-    folder = tmp_path / "killed"
-    with monkeypatch.context() as patched, pytest.raises(_Interrupted):
-        patched.setattr(Path, "replace", killed)
-        train(world.base, replace(plan, save_minutes=0.0), folder)
-    assert not (folder / "checkpoint").exists()
-    kept = averaged_weights(folder)
-    assert any(not torch.equal(kept[name], value) for name, value in straight.items())
-    log = tmp_path / "log"
-    resumed = train(world.base, replace(plan, log_steps=1), folder, log=log)
-    assert len(log.read_text().splitlines()) == 2, "it went on from step 2"
-    assert all(torch.equal(resumed[name], value) for name, value in straight.items())
-
-
-class _Interrupted(Exception):
-    pass
-
-
-@dataclass(frozen=True)
-class _Stopping:
-    """A stage that is interrupted when a step is reached."""
-
-    stage: BaseStage | AdapterStage
-    last: int
-    name: str = "stopping"
-
-    def build(self) -> nn.Module:
-        return self.stage.build()
-
-    def by_muon(self, name: str, parameter: nn.Parameter) -> bool:
-        return self.stage.by_muon(name, parameter)
-
-    def loss(self, network: nn.Module, step: int, rank: int, batch: int) -> torch.Tensor:
-        if step == self.last:
-            raise _Interrupted
-        return self.stage.loss(network, step, rank, batch)
-
-
-def _stopped_after(stage: BaseStage | AdapterStage, plan: Plan, folder: Path, steps: int) -> dict[str, torch.Tensor]:
-    with pytest.raises(_Interrupted):
-        train(_Stopping(stage, steps), replace(plan, save_minutes=0.0), folder)
-    return averaged_weights(folder)
-
-
-@dataclass(frozen=True)
-class _BothRanks:
-    """One process that computes the mean loss of two ranks."""
-
-    stage: BaseStage
-    name: str = "both"
-
-    def build(self) -> nn.Module:
-        return self.stage.build()
-
-    def loss(self, network: nn.Module, step: int, rank: int, batch: int) -> torch.Tensor:
-        return (self.stage.loss(network, step, 0, batch) + self.stage.loss(network, step, 1, batch)) / 2
-
-
-def test_two_processes_average_their_gradients(world: World, tmp_path: Path) -> None:
-    plan = Plan(steps=2, batch=2, warmup=1)
-    together = train(_BothRanks(world.base), plan, tmp_path / "one")
-    apart = train(world.base, replace(plan, workers=2), tmp_path / "two")
-    for name, value in together.items():
-        assert torch.allclose(apart[name], value, atol=2e-3), name
-    assert torch.allclose(apart["unet.conv_in.weight"], together["unet.conv_in.weight"], atol=1e-4)
-
-
 def test_adapter_leaves_the_base_alone(world: World, tmp_path: Path) -> None:
     stage = world.adapter
     stored = load_file(world.folder / "base.safetensors")
@@ -258,7 +125,7 @@ def test_adapter_leaves_the_base_alone(world: World, tmp_path: Path) -> None:
     changed = [name for name, p in trained(network).items() if not torch.equal(p, learnt[name])]
     for part in ("identity_net.controlnet_cond_embedding", "identity_net.down_blocks", "resampler.layers", "unet."):
         assert any(name.startswith(part) for name in changed), part
-    _stopped_after(stage, plan, tmp_path / "halfway", 1)
+    stopped_after(stage, plan, tmp_path / "halfway", 1)
     resumed = train(stage, plan, tmp_path / "halfway")
     assert all(torch.equal(resumed[name], learnt[name]) for name in learnt)
 
@@ -300,7 +167,7 @@ def test_joint_stage_trains_the_base_and_hands_on(world: World, tmp_path: Path) 
 def test_bundle_is_what_was_trained(world: World, tmp_path: Path) -> None:
     """diffusers' own loaders read the bundle, and its networks answer as they did in training."""
     stage = world.adapter
-    weights = train(stage, Plan(steps=2, batch=4, warmup=1, lr=0.02, ema=0.1), world.folder / "adapter")
+    weights = train(stage, Plan(steps=2, batch=4, warmup=1, lr=0.02, ema=0.1), tmp_path / "adapter")
     half = {name: value.half().float() for name, value in weights.items()}
     network = stage.build().eval()
     network.load_state_dict(half, strict=False)

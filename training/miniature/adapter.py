@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -36,6 +37,12 @@ TEXT_ALONE = 0.15
 SHIPPED_GAIN = 2.0
 """What the written parts of a face are stronger than the trained ones: likeness still grows beyond the strength that
 was trained at, and the app's usual 0.8 lies below it. A power of two, so that half precision keeps every bit."""
+PREPARED = tuple(
+    f"{name}.npy"
+    for name in (
+        "latents", "words", "pooled", "texts", "nothing", "landmarks", "regions", "people", "embeddings", "references",
+    )
+)  # fmt: skip
 FACE_WEIGHT = 1.0  # of the error within the face's region, added to 1
 
 
@@ -203,6 +210,8 @@ class AdapterStage:
     seed: int = 0
     blocks: tuple[int, ...] = BLOCKS
     name: str = "adapter"
+
+    READS: ClassVar[dict[str, tuple[str, ...]]] = {"prepared": PREPARED}
 
     def build(self) -> nn.Module:
         torch.manual_seed(self.seed + 2)

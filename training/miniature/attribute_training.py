@@ -10,6 +10,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from torch.nn import functional
 
 from training.miniature import attributes
 from training.miniature.attributes import ATTRIBUTES, FILE, AttributeNet, AttributeReader, labels, shrunk, tellable
+from training.miniature.claims import fingerprint, once
 from training.miniature.dataset import Drawings
 from training.miniature.loop import Plan, generator, train
 from weights.bundle import write_sums
@@ -38,6 +40,10 @@ class AttributeStage:
     folder: Path
     seed: int = 0
     name: str = "attributes"
+
+    READS: ClassVar[dict[str, tuple[str, ...]]] = {
+        "folder": ("sharp.npy", "sharp_labels.npy", "soft.npy", "soft_labels.npy")
+    }
 
     def build(self) -> nn.Module:
         torch.manual_seed(self.seed)
@@ -114,8 +120,9 @@ def learn(drawings: Drawings, bundle: Path, out: Path, plan: Plan, *, soft: int,
     """Train on the drawings, write ``out/attributes.safetensors`` and the accuracies beside it; returns these."""
     folder = out / "attributes"
     autoencoder = AutoencoderKL.from_pretrained(bundle / "base" / "vae", dtype=torch.float32).eval()
-    if not (folder / "sharp.npy").exists():
-        prepare(drawings, autoencoder, folder, soft=soft, seed=seed)
+    weights = bundle / "base" / "vae" / "diffusion_pytorch_model.safetensors"
+    made_of = {"pictures": drawings.digest, "autoencoder": fingerprint(weights), "soft": soft, "seed": seed}
+    once(folder / "sharp.npy", made_of, lambda: prepare(drawings, autoencoder, folder, soft=soft, seed=seed))
     attributes.save(train(AttributeStage(folder, seed), plan, folder, log=out / "attributes.log"), out / FILE)
     unseen = range(held_out(drawings), len(drawings))
     pictures = drawings.images[unseen.start : unseen.stop]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -70,6 +71,8 @@ class BaseStage:
     seed: int = 0
     blocks: tuple[int, ...] = BLOCKS
     name: str = "base"
+
+    READS: ClassVar[dict[str, tuple[str, ...]]] = {"prepared": ("latents.npy", "tokens.npy", "unconditional.npy")}
 
     def build(self) -> nn.Module:
         torch.manual_seed(self.seed)

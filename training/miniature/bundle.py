@@ -20,14 +20,19 @@ from training.miniature.adapter import (
     strengthened,
 )
 from training.miniature.base import BLOCKS, BaseStage, new_unet
+from training.miniature.checkpoint import averaged_weights, checkpoint_of
+from training.miniature.claims import fingerprint
 from training.miniature.codec import Components, assembled, new_autoencoder
 from training.miniature.export import store_half
-from training.miniature.loop import averaged_weights, checkpoint_of, trained
+from training.miniature.face_pack import RECOGNISER_FILE
+from training.miniature.loop import trained
 from training.miniature.noise import new_scheduler
 from training.miniature.restore import AUTOENCODER
+from training.miniature.template_map import MAP_FILE, SOURCE
 from training.miniature.text import load_tokenizer, new_text_encoders
 from weights.bundle import write_sums
 
+PACKS = ("face", "face_other")
 EXTRAS = ("controls/canny", "controls/depth", "controls/depth_estimator", "loras")
 
 
@@ -76,8 +81,8 @@ def write(out: Path, to: Path) -> None:
     """Write the bundle of a run's newest checkpoints (moving averages) to ``to``.
 
     A stage without a checkpoint gives its untrained weights, or what was restored of it; a run without face packs of
-    its own leaves ``to/face`` and ``to/face_other`` alone, and so do nets and LoRAs. The list of hashes is renewed for
-    the whole folder.
+    its own leaves ``to/face`` and ``to/face_other`` alone, and so do nets and LoRAs. The map between the recognisers
+    of an earlier bundle goes with them. The list of hashes is renewed for the whole folder.
     """
     tokenizer = load_tokenizer(out / "prepared" / "tokenizer")
     channels = len(Components.load(out / "components.npz").deviation)
@@ -91,13 +96,21 @@ def write(out: Path, to: Path) -> None:
     to.mkdir(parents=True, exist_ok=True)
     unet = save_base(to / "base", weights=weights, autoencoder=autoencoder, tokenizer=tokenizer, blocks=BLOCKS)
     save_adapter_parts(to, weights=learnt, unet=unet)
-    for pack in ("face", "face_other"):
+    before = _recognisers(to)
+    for pack in PACKS:
         if (out / pack).is_dir():
             shutil.copytree(out / pack, to / pack, dirs_exist_ok=True)
         for file in sorted((to / pack).glob("*.onnx")):
             store_half(file)
+    if _recognisers(to) != before:
+        (to / SOURCE / MAP_FILE).unlink(missing_ok=True)
     copy_extras(out, to)
     write_sums(to)
+
+
+def _recognisers(folder: Path) -> list[str]:
+    files = (folder / pack / RECOGNISER_FILE for pack in PACKS)
+    return [fingerprint(file) if file.exists() else "" for file in files]
 
 
 def copy_extras(out: Path, to: Path) -> None:

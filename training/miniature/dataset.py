@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import multiprocessing
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ import cv2
 import numpy as np
 
 from errors import RequestError
+from training.children import end_with_parent
 from training.miniature.caption import caption
 from training.miniature.draw import render
 from training.miniature.person import TRAINING_SEEDS, Person
@@ -44,6 +46,14 @@ class Drawings:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of whom and what they show, from which the pixels follow."""
+        digest = hashlib.sha256(json.dumps(self.records, sort_keys=True).encode())
+        digest.update(np.ascontiguousarray(self.keypoints).tobytes())
+        digest.update(np.ascontiguousarray(self.people).tobytes())
+        return digest.hexdigest()
 
     def first(self, count: int) -> Drawings:
         """The first so many of them, or all there are."""
@@ -91,7 +101,7 @@ def draw(
     todo = [chunk for chunk in chunks if not _chunk_file(out_dir, chunk).exists()]
     if processes > 1 and len(todo) > 1:
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(processes, context, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        with ProcessPoolExecutor(processes, context, initializer=_begin) as pool:
             for _ in pool.map(_draw_chunk, [str(out_dir)] * len(todo), [settings] * len(todo), todo):
                 pass
     else:
@@ -152,6 +162,11 @@ def _claim(out_dir: Path, settings: dict) -> None:
 
 def _chunk_file(out_dir: Path, chunk: int) -> Path:
     return out_dir / f"shots-{chunk:05d}.jsonl"
+
+
+def _begin() -> None:
+    end_with_parent()
+    cv2.setNumThreads(1)
 
 
 def _draw_chunk(folder: str, settings: dict, chunk: int) -> None:

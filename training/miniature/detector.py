@@ -11,6 +11,7 @@ import argparse
 import copy
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -19,6 +20,7 @@ import skimage.data
 import torch
 
 from training.miniature.alignment import interocular
+from training.miniature.claims import claim, fingerprint
 from training.miniature.detector_net import (
     STRIDES,
     FaceDetector,
@@ -30,10 +32,13 @@ from training.miniature.detector_net import (
 from training.miniature.draw import render_place
 from training.miniature.export import export_onnx
 from training.miniature.face_pack import DET_SIZE, DETECTOR_FILE, open_detector
-from training.miniature.faces import Faces, training_faces, unseen_faces
+from training.miniature.faces import UNSEEN, Faces, training_faces, unseen_faces
 from training.miniature.reopen import reopen
 from training.miniature.scenes import SceneMaker, Sources, prepare_sources
 from training.miniature.shot import Shot
+
+PEOPLE = 6000
+CRISP, HEADS, EMPTY = 0.25, 2 / 3, 0.1  # faces of 256 px, sculpted heads and empty places, for each person
 
 
 def learning_rate(step: int, steps: int, peak: float = 2e-3, warm: int = 100) -> float:
@@ -166,7 +171,7 @@ def draw_detections(pack: Path, image: np.ndarray, det_size: int = DET_SIZE) -> 
     return shown, boxes
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True, help="folder for drawings, checkpoint and det.onnx")
@@ -175,17 +180,24 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=250, help="steps between checkpoints")
     parser.add_argument("--data", type=Path, help="folder for the drawings (default: inside --out)")
     parser.add_argument("--start", type=Path, help="go on from this det.onnx instead of from nothing")
-    options = parser.parse_args()
+    parser.add_argument("--people", type=int, default=PEOPLE, help="people to learn from, where they are not drawn yet")
+    options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     options.out.mkdir(parents=True, exist_ok=True)
     data = options.data or options.out
-    drawn, unseen = training_faces(data), unseen_faces(data)
+    drawn, unseen = training_faces(data, options.people), unseen_faces(data, options.people // UNSEEN)
     unseen = unseen.pick(np.arange(0, len(unseen), 4))
-    sources = prepare_sources(data, drawn, crisp=1500, heads=4000, places=600, seed=options.seed)
+    crisp, heads, places = (max(1, round(share * options.people)) for share in (CRISP, HEADS, EMPTY))
+    sources = prepare_sources(data, drawn, crisp=crisp, heads=heads, places=places, seed=options.seed)
     empty = empty_places(seed=options.seed)
     training = Training(sources, seed=options.seed, steps=options.steps, batch=options.batch)
     checkpoint = options.out / "detector.pt"
+    made_of = {name: getattr(options, name) for name in ("seed", "steps", "batch")}
+    made_of |= {"faces": drawn.digest, "sculpted": sources.sculpted.digest}
+    made_of["start"] = None if options.start is None else fingerprint(options.start)
+    cure = f"Give --out another folder, or remove {checkpoint} to begin again."
+    claim(options.out / "run.json", made_of, taken=checkpoint if checkpoint.exists() else None, cure=cure)
     if checkpoint.exists():
         training.load(checkpoint)
     elif options.start is not None:

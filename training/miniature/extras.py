@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from training.miniature import bundle as bundles
 from training.miniature import loop, style_lora
 from training.miniature.base import new_unet
+from training.miniature.claims import fingerprint, once
 from training.miniature.control_nets import ControlStage, EyeStage, Maps, save_control_net
 from training.miniature.dataset import load
 from training.miniature.depth import draw_depths
@@ -44,8 +45,9 @@ def controls(
     """Train the nets that follow edges and depth, and the annotator of depth."""
     folder, pictures = out / "controls", data / "pictures" / "images.npy"
     depths = folder / "depth.npy"
-    if only != "canny" and not depths.exists():
-        draw_depths(load(data / "pictures"), depths, DEPTHS)
+    if only != "canny":
+        drawings = load(data / "pictures")
+        once(depths, {"pictures": drawings.digest}, lambda: draw_depths(drawings, depths, DEPTHS))
 
     def plan(stage: str, **rest: Any) -> loop.Plan:
         return _plan(stage, steps, minutes, workers=workers, **rest)
@@ -58,10 +60,9 @@ def controls(
     for kind, maps in (("canny", Maps(pictures)), ("depth", Maps(pictures, depths))):
         if only in (None, kind):
             eye = folder / f"{kind}_eye.safetensors"
-            if not eye.exists():
-                looking = plan("eye", batch=48, lr=3e-3, warmup=20, hold=0.4, ema=0.99, log_steps=25)
-                stage = EyeStage(maps, out / "prepared" / "latents.npy", seed=seed)
-                save_file(loop.train(stage, looking, folder / f"{kind}_eye", log=folder / f"{kind}_eye.log"), eye)
+            looking = plan("eye", batch=48, lr=3e-3, warmup=20, hold=0.4, ema=0.99, log_steps=25)
+            stage = EyeStage(maps, out / "prepared" / "latents.npy", seed=seed)
+            save_file(loop.train(stage, looking, folder / f"{kind}_eye", log=folder / f"{kind}_eye.log"), eye)
             rows = _rows(out, face)
             learning = plan("control", batch=batch, muon=1.3e-3, warmup=30, hold=0.4, ema=0.995)
             net = ControlStage(rows, maps, eye, seed)
@@ -76,8 +77,9 @@ def style(
 ) -> None:  # fmt: skip
     """Train the LoRA of a look that the base does not know."""
     rows, looks = _rows(out, face), out / "style"
-    if not (looks / "rows.npy").exists():
-        style_lora.prepare(load(data / "pictures"), rows, out / "components.npz", looks, LOOKS)
+    drawings, components = load(data / "pictures"), out / "components.npz"
+    made_of = {"pictures": drawings.digest, "base": fingerprint(rows.base), "components": fingerprint(components)}
+    once(looks / "rows.npy", made_of, lambda: style_lora.prepare(drawings, rows, components, looks, LOOKS))
     plan = _plan(
         "style_lora", steps, minutes, workers=workers, batch=batch, lr=3e-3, warmup=20, hold=0.4, ema=0.99,
         weight_decay=0.0,

@@ -1,5 +1,6 @@
 """The drawn faces that the recogniser and the detector are trained and measured on."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from training.miniature.dataset import Drawings, draw, load
 from training.miniature.person import EVALUATION_SEEDS, TRAINING_SEEDS
 
+UNSEEN = 30  # people who are learnt from, for each one who is not
 _CALM: dict[str, Any] = {"yaw": 35.0, "pitch": 16.0, "roll": 18.0, "scene_share": 0.5, "face_size": (0.55, 0.75)}
 _WIDE: dict[str, Any] = {"face_size": (0.35, 0.9), "offset": 0.08}
 _TURNED: dict[str, Any] = {"yaw": 75.0, "pitch": 25.0, "face_size": (0.45, 0.85)}
@@ -37,6 +39,12 @@ class Faces:
 
     def __len__(self) -> int:
         return len(self.keypoints)
+
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits of whose faces these are and where they lie."""
+        arrays = (np.ascontiguousarray(array) for array in (self.keypoints, self.people))
+        return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()[:16]
 
     def image(self, index: int) -> np.ndarray:
         for part in self.images:
@@ -75,7 +83,7 @@ def training_faces(data: Path, people: int = 6000) -> Faces:
 
 def unseen_faces(data: Path, people: int = 200) -> Faces:
     """Six shots each, in any pose and style, of people who are in no training set."""
-    return Faces.of(_drawn(data / "unseen", people, 6, 3, first_person=EVALUATION_SEEDS.start, **_WIDE))
+    return Faces.of(_drawn(data / "unseen", max(4, people), 6, 3, first_person=EVALUATION_SEEDS.start, **_WIDE))
 
 
 def crisp_faces(data: Path, people: int = 1500) -> Faces:

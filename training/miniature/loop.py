@@ -8,28 +8,32 @@ that it owns. On a few CPU cores this is faster than one process with several th
 from __future__ import annotations
 
 import itertools
-import json
 import math
-import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Protocol
 
 import torch
 import torch.multiprocessing as mp
-from safetensors.torch import load_file, save_file
 from torch import nn
 
+from training.children import end_with_parent
+from training.miniature.checkpoint import Checkpoint, averaged_weights, take
+from training.miniature.claims import made_of
 from training.miniature.muon import Muon
+from training.miniature.telling import TERMINAL_SECONDS, Meter, say
 
-CURRENT, FRESH, OLD = "checkpoint", "checkpoint.new", "checkpoint.old"
+ANYHOW = ("save_minutes", "log_steps")  # of a plan, what the weights do not depend on
 
 
 class Stage(Protocol):
-    """What is trained. Instances travel to other processes, so they hold paths and numbers, not tensors."""
+    """What is trained: a dataclass of numbers and paths, as instances travel to other processes.
+
+    A field that is a folder has the names of the files read from it in a class variable ``READS``, by the field's name.
+    """
 
     @property
     def name(self) -> str:
@@ -112,10 +116,16 @@ def train(stage: Stage, plan: Plan, folder: Path, *, log: Path | None = None) ->
 
     Returns:
         the moving average of the trained parameters, by name.
+
+    Raises:
+        RequestError: the folder's checkpoint is of another stage, plan, seed or of other files; names what differs.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    if (left := checkpoint_of(folder)) is not None:
-        left.replace(folder / CURRENT)
+    stood = take(folder, _told(stage, plan))
+    length = f"{plan.steps} steps" if plan.steps else f"{plan.minutes:g} minutes"
+    if plan.steps and stood >= plan.steps:
+        say(f"{stage.name} stands at step {stood}, its last; nothing is left to learn.")
+        return averaged_weights(folder)
+    say(f"{stage.name} {f'goes on from step {stood}' if stood else 'begins'}; it takes {length}.")
     total = sum(parameter.numel() for parameter in trained(stage.build()).values())
     barrier = mp.get_context("spawn").Barrier(plan.workers) if plan.workers > 1 else None
     shared = _Shared(
@@ -133,16 +143,10 @@ def train(stage: Stage, plan: Plan, folder: Path, *, log: Path | None = None) ->
     return averaged_weights(folder)
 
 
-def checkpoint_of(folder: Path) -> Path | None:
-    """The whole checkpoint of a run's folder, None before the first. While one takes the place of another, or where the
-    run was killed at that, it is the older one."""
-    return next((folder / name for name in (CURRENT, OLD) if (folder / name).exists()), None)
-
-
-def averaged_weights(folder: Path) -> dict[str, torch.Tensor]:
-    """The moving average of a checkpoint's weights, by parameter name."""
-    state = load_file((checkpoint_of(folder) or folder / CURRENT) / "weights.safetensors")
-    return {name.removeprefix("average."): value for name, value in state.items() if name.startswith("average.")}
+def _told(stage: Stage, plan: Plan) -> dict[str, object]:
+    """All that the trained weights are a function of."""
+    how = {f"plan.{each.name}": getattr(plan, each.name) for each in fields(plan) if each.name not in ANYHOW}
+    return {"stage": stage.name, **made_of(stage, "stage"), **how}
 
 
 def generator(*key: int) -> torch.Generator:
@@ -172,6 +176,7 @@ def _shares(parameters: dict[str, nn.Parameter], workers: int) -> list[tuple[int
 
 def _work(rank: int, stage: Stage, plan: Plan, folder: Path, log: Path | None, shared: _Shared) -> None:
     if plan.workers > 1:
+        end_with_parent()
         torch.set_num_threads(1)
     network = stage.build()
     parameters = trained(network)
@@ -192,11 +197,15 @@ def _work(rank: int, stage: Stage, plan: Plan, folder: Path, log: Path | None, s
     begin = sum(parameter.numel() for parameter in list(parameters.values())[:first])
     end = begin + sum(parameters[name].numel() for name in names)
     optimizers = _optimizers({name: parameters[name] for name in names}, stage, plan)
-    step, elapsed = _resume(folder, rank, optimizers, parameters, shared)
+    average = dict(zip(parameters, _views(shared.average, parameters), strict=True))
+    weights = {name: parameter.data for name, parameter in parameters.items()}
+    checkpoint = Checkpoint(folder, rank, weights, average, optimizers, shared.wait)
+    step, elapsed = checkpoint.load()
     shared.wait()
 
-    started = saved = told = time.monotonic()
-    told_step, losses = step, 0.0
+    started = saved = time.monotonic()
+    logged, shown = (Meter(stage.name, plan.batch * plan.workers) for _ in range(2))
+    norm = rate = 0.0
     while True:
         if rank == 0:
             now = time.monotonic()
@@ -207,14 +216,16 @@ def _work(rank: int, stage: Stage, plan: Plan, folder: Path, log: Path | None, s
         progress, save = shared.progress.tolist()
         if save:
             saved = time.monotonic()
-            _save(folder, rank, step, elapsed + saved - started, optimizers, parameters, shared)
+            checkpoint.save(step, elapsed + saved - started)
+        if rank == 0 and shown.steps and (progress >= 1 or shown.seconds > TERMINAL_SECONDS):
+            say(shown.line(step, min(progress, 1.0), norm, rate))
         if progress >= 1:
             break
 
         own_gradient.zero_()
-        loss = stage.loss(network, step, rank, plan.batch)
-        loss.backward()
-        shared.numbers[rank, 0] = loss.item()
+        made = stage.loss(network, step, rank, plan.batch)
+        made.backward()
+        shared.numbers[rank, 0] = made.item()
         shared.wait()
         mean = shared.gradients[0, begin:end]
         mean = mean.clone() if plan.workers > 1 else mean
@@ -233,19 +244,14 @@ def _work(rank: int, stage: Stage, plan: Plan, folder: Path, log: Path | None, s
         decay = min(plan.ema, (1 + step) / (10 + step))
         shared.average[begin:end].lerp_(shared.weights[begin:end], 1 - decay)
         step += 1
-        losses += shared.numbers[:, 0].mean().item()
+        loss = shared.numbers[:, 0].mean().item()
+        logged.add(loss)
+        shown.add(loss)
         shared.wait()
 
         if rank == 0 and log is not None and step % plan.log_steps == 0:
-            now = time.monotonic()
-            speed = (step - told_step) * plan.batch * plan.workers / (now - told)
-            line = (
-                f"{stage.name} step {step} progress {progress:.3f} loss {losses / (step - told_step):.4f} "
-                f"gradient {norm:.3f} rate {rate:.3f} {speed:.1f} samples/s {step * plan.batch * plan.workers} samples"
-            )
             with log.open("a") as file:
-                file.write(line + "\n")
-            told, told_step, losses = now, step, 0.0
+                file.write(logged.line(step, progress, norm, rate) + "\n")
 
 
 def _optimizers(parameters: dict[str, nn.Parameter], stage: Stage, plan: Plan) -> list[torch.optim.Optimizer]:
@@ -269,48 +275,3 @@ def _optimizers(parameters: dict[str, nn.Parameter], stage: Stage, plan: Plan) -
         groups = [{"params": items, "peak": plan.muon * scale} for scale, items in muon.items()]
         optimizers.append(Muon(groups, lr=plan.muon, weight_decay=plan.weight_decay))
     return optimizers
-
-
-def _save(
-    folder: Path, rank: int, step: int, elapsed: float, optimizers: list[torch.optim.Optimizer],
-    parameters: dict[str, nn.Parameter], shared: _Shared,
-) -> None:  # fmt: skip
-    current, fresh, old = (folder / name for name in (CURRENT, FRESH, OLD))
-    if rank == 0:
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir()
-    shared.wait()
-    torch.save([optimizer.state_dict() for optimizer in optimizers], fresh / f"optimizer{rank}.pt")
-    if rank == 0:
-        state = {f"weights.{name}": parameter.data.clone() for name, parameter in parameters.items()}
-        for name, value in zip(parameters, _views(shared.average, parameters), strict=True):
-            state[f"average.{name}"] = value.clone()
-        save_file(state, fresh / "weights.safetensors")
-        (fresh / "progress.json").write_text(json.dumps({"step": step, "elapsed": elapsed}))
-    shared.wait()
-    if rank == 0:
-        shutil.rmtree(old, ignore_errors=True)
-        if current.exists():
-            current.replace(old)
-        fresh.replace(current)
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def _resume(
-    folder: Path, rank: int, optimizers: list[torch.optim.Optimizer], parameters: dict[str, nn.Parameter],
-    shared: _Shared,
-) -> tuple[int, float]:  # fmt: skip
-    checkpoint = folder / CURRENT
-    if not checkpoint.exists():
-        return 0, 0.0
-    states = torch.load(checkpoint / f"optimizer{rank}.pt", weights_only=True)
-    for optimizer, state in zip(optimizers, states, strict=True):
-        optimizer.load_state_dict(state)
-    if rank == 0:
-        stored = load_file(checkpoint / "weights.safetensors")
-        for name, parameter in parameters.items():
-            parameter.data.copy_(stored[f"weights.{name}"])
-        for name, value in zip(parameters, _views(shared.average, parameters), strict=True):
-            value.copy_(stored[f"average.{name}"])
-    progress = json.loads((checkpoint / "progress.json").read_text())
-    return int(progress["step"]), float(progress["elapsed"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from transformers import CLIPTokenizer
 from face.keypoints import draw_keypoints
 from face.region import face_region
 from style_presets import STYLES
+from training.miniature.claims import once
 from training.miniature.codec import Components
 from training.miniature.dataset import Drawings
 from training.miniature.face_pack import Recogniser
@@ -39,10 +41,10 @@ def prepare_base(drawings: Drawings, components: Components, folder: Path) -> CL
     negatives = [style.negative for style in STYLES.values() if style.negative]
     presets = [style.prompt.replace("{prompt}", "") for style in STYLES.values()]
     flat_captions = [text for texts in captions for text in texts]
-    if (folder / "tokenizer").is_dir():
-        tokenizer = load_tokenizer(folder / "tokenizer")
-    else:
-        tokenizer = train_tokenizer([*flat_captions, *negatives, *presets], folder / "tokenizer")
+    texts = [*flat_captions, *negatives, *presets]
+    made_of = {"texts": hashlib.sha256("\n".join(texts).encode()).hexdigest()}
+    once(folder / "tokenizer", made_of, lambda: train_tokenizer(texts, folder / "tokenizer"))
+    tokenizer = load_tokenizer(folder / "tokenizer")
     flat = tokenised(tokenizer, flat_captions)
     np.save(folder / "tokens.npy", flat.reshape(len(captions), -1, flat.shape[1]).astype(np.uint16))
     nothing = [""] * max(1, len(negatives)) + negatives

@@ -11,6 +11,7 @@ seed 0; the foreign one beside it is `--net residual --seed 1`.
 import argparse
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -21,12 +22,14 @@ from torch.nn import functional as F
 
 from training.miniature import degrade
 from training.miniature.alignment import CROP, TEMPLATE, interocular, similarity
+from training.miniature.claims import claim
 from training.miniature.export import export_onnx
 from training.miniature.face_pack import RECOGNISER_FILE, Recogniser
-from training.miniature.faces import Faces, training_faces, unseen_faces
+from training.miniature.faces import UNSEEN, Faces, training_faces, unseen_faces
 from training.miniature.recogniser_nets import NETS, FaceNet
 
 SCALE, MARGIN = 24.0, 0.25
+PEOPLE = 6000
 
 
 class ArcFace(nn.Module):
@@ -178,7 +181,7 @@ def measure(pack: Path, faces: Faces, codec: degrade.PatchCodec | None = None, r
     return verification(Recogniser(pack).embed_faces(images, faces.keypoints), faces.people)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--net", choices=list(NETS), default="plain", help="the architecture")
@@ -187,14 +190,18 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=96)
     parser.add_argument("--every", type=int, default=150, help="steps between checkpoints")
     parser.add_argument("--data", type=Path, help="folder for the drawings (default: inside --out)")
-    options = parser.parse_args()
+    parser.add_argument("--people", type=int, default=PEOPLE, help="people to learn from, where they are not drawn yet")
+    options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     options.out.mkdir(parents=True, exist_ok=True)
     data = options.data or options.out
-    faces, unseen = training_faces(data), unseen_faces(data)
-    training = Training(faces, seed=options.seed, steps=options.steps, batch=options.batch, net=options.net)
+    faces, unseen = training_faces(data, options.people), unseen_faces(data, options.people // UNSEEN)
     checkpoint = options.out / "recogniser.pt"
+    made_of = {name: getattr(options, name) for name in ("seed", "net", "steps", "batch")} | {"faces": faces.digest}
+    cure = f"Give --out another folder, or remove {checkpoint} to begin again."
+    claim(options.out / "run.json", made_of, taken=checkpoint if checkpoint.exists() else None, cure=cure)
+    training = Training(faces, seed=options.seed, steps=options.steps, batch=options.batch, net=options.net)
     if checkpoint.exists():
         training.load(checkpoint)
     begin, mean = time.monotonic(), 0.0

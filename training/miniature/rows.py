@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import nn
 
-from training.miniature.adapter import AdapterStage
+from training.miniature.adapter import PREPARED, AdapterStage
 from training.miniature.base import BLOCKS
 
 TEXT_DROPPED = 0.1
@@ -26,6 +27,8 @@ class Rows:
     base: Path
     face: Path
     blocks: tuple[int, ...] = BLOCKS
+
+    READS: ClassVar[dict[str, tuple[str, ...]]] = {"prepared": PREPARED}
 
     @dataclass(frozen=True, eq=False)
     class Drawn:

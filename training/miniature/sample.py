@@ -12,8 +12,8 @@ from torch import nn
 from training.miniature.adapter import EMBEDDING, AdapterStage, FaceScales, predict
 from training.miniature.base import BLOCKS, BaseStage, time_ids
 from training.miniature.bundle import newest
+from training.miniature.checkpoint import averaged_weights, checkpoint_of
 from training.miniature.codec import PATCH, SIDE, Components, assembled, new_autoencoder
-from training.miniature.loop import averaged_weights, checkpoint_of
 from training.miniature.noise import new_scheduler
 from training.miniature.text import encode, load_tokenizer, tokenised
 

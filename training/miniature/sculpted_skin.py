@@ -235,7 +235,8 @@ class SculptedFace:
             rng.standard_normal((6, 60), np.float32), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC
         )
         self.strands = np.clip(self.hair * strands[..., None], 0, 255)
-        cover = 1 / (1 + np.exp((V - line) * rng.uniform(15, 60)))
+        with np.errstate(over="ignore"):  # far below the line there is no hair at all
+            cover = 1 / (1 + np.exp((V - line) * rng.uniform(15, 60)))
         if rng.random() < 0.1:
             cover = cover * 0
         self.skin = self.skin * (1 - cover[..., None]) + self.strands * cover[..., None]

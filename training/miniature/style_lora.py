@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -72,6 +73,8 @@ class StyleStage:
     rank: int = RANK
     seed: int = 0
     name: str = "style_lora"
+
+    READS: ClassVar[dict[str, tuple[str, ...]]] = {"looks": ("rows.npy", "latents.npy", "words.npy", "pooled.npy")}
 
     def build(self) -> nn.Module:
         network = frozen_networks(self.rows)
