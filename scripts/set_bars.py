@@ -23,10 +23,11 @@ from pipeline_instantid import StableDiffusionXLInstantIDPipeline
 from tests.evaluation import shipped
 
 SLACK = {
-    "likeness": 0.12, "neutral": 0.12, "few_steps": 0.12, "known": 0.25, "placement": 0.08, "turn": 0.25, "yaw": 5.0,
-    "found": 0.13, "stranger": 0.15, "style": 0.2, "place": 0.2, "clothes": 0.3, "detector": 0.1,
+    "likeness": 0.05, "neutral": 0.05, "few_steps": 0.05, "known": 0.15, "placement": 0.05, "turn": 0.15, "yaw": 3.0,
+    "found": 0.15, "stranger": 0.05, "style": 0.15, "place": 0.15, "clothes": 0.15, "detector": 0.1,
 }  # fmt: skip
-"""How far eight pictures may fall before it counts, in the figure's own unit."""
+"""How far eight pictures may fall before it counts, in the figure's own unit. Their seeds are fixed, so that another
+machine's rounding is all that may move them; one picture of eight may change its mind."""
 SWAPPED = [1, 0, 2, 4, 3]
 
 
