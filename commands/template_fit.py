@@ -14,6 +14,7 @@ import numpy as np
 import typer
 
 from commands.doors import embedder, needed, open_analyzer
+from commands.template_options import Adapter, AsJson, Overwrite, SourcePack, check_new, threshold_or_rate
 from commands.watching import bar
 from errors import RequestError
 from generation.loading import pick_profile
@@ -21,8 +22,7 @@ from template_adapter.fit import METHODS, fit
 from template_adapter.linear import load_map
 from template_adapter.pairs import PER_PERSON, Pairs, number_people
 from template_adapter.photos import embed_folder
-from template_adapter.report import PUBLISHED_THRESHOLD, SIZES, sweep
-from template_adapter.validate import check_threshold
+from template_adapter.report import PUBLISHED_THRESHOLD, SIZES, UNDETERMINED, sweep
 from template_adapter.vectors import Array, open_vectors, read_people, row_lengths
 from weights.registry import ASSETS
 
@@ -35,12 +35,9 @@ Bias = Annotated[bool, typer.Option(help="Fit a constant too.")]
 PerPerson = Annotated[str, typer.Option(help=f"Several vectors of a person: one of {', '.join(PER_PERSON)}.")]
 HeldOut = Annotated[float, typer.Option(help="Share of the people that the fit does not see.")]
 Raw = Annotated[bool, typer.Option("--raw", help="Fit the vectors as they are, not brought to length 1.")]
-SourcePack = Annotated[Path | None, typer.Option(help="Face pack of the recogniser to map from, for photos.")]
 TargetPack = Annotated[Path | None, typer.Option(help="Face pack of the weights, for photos.", show_default=False)]
 SourceName = Annotated[str | None, typer.Option(help="What the recogniser is called.", show_default=False)]
 TargetName = Annotated[str | None, typer.Option(help="What the weights' recogniser is called.", show_default=False)]
-Adapter = Annotated[Path, typer.Option(help="File written by `template fit`.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 MINIATURE_PACK = ASSETS / "miniature" / "face"
 
@@ -50,11 +47,12 @@ def fit_command(
     people: People = None, method: Method = "ols", bias: Bias = True, alpha: Alpha = 1.0, per_person: PerPerson = "all",
     held_out: HeldOut = 0.1, raw: Raw = False, seed: int = 0, source_pack: SourcePack = None,
     target_pack: TargetPack = None, source_name: SourceName = None, target_name: TargetName = None,
-    as_json: AsJson = False,
+    overwrite: Overwrite = False, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Fit a linear map on templates of the same faces by both recognisers."""
-    if out.suffix != ".safetensors" or not out.parent.is_dir():
+    if out.suffix != ".safetensors" or not out.parent.is_dir() or out.is_dir():
         raise RequestError("The adapter has no place.", field="out", cure="Name a .safetensors file in a folder.")
+    check_new(out, overwrite, name="out")
     with bar() as told:
         pairs = _pairs(source, target, people, source_pack, target_pack, told, _how(per_person, held_out, raw, seed))
         names = _names(source, target, source_pack, target_pack, source_name, target_name)
@@ -64,9 +62,12 @@ def fit_command(
             progress=lambda done, of: told("fitting", done, of),
         )  # fmt: skip
     fitted.save(out)
-    about = asdict(fitted.about)
+    about, width = asdict(fitted.about), fitted.matrix.shape[0]
+    determined = fitted.about.rank == width
+    if not determined:
+        print(f"note: {UNDETERMINED.format(of=f'{fitted.about.pairs:,} pairs', width=width)}", file=sys.stderr)
     if as_json:
-        print(json.dumps({"file": str(out), "fingerprint": fitted.fingerprint, **about}))
+        print(json.dumps({"file": str(out), "fingerprint": fitted.fingerprint, "determined": determined, **about}))
         return
     print(f"mse {fitted.about.mse:.6g}")
     print(f"cosine {fitted.about.cosine:.4f}")
@@ -83,7 +84,7 @@ def fit_command(
 def apply_command(
     adapter: Adapter, input: Annotated[Path, typer.Option(help="Templates: .npy, .npz or .parquet.")],
     output: Annotated[Path, typer.Option(help="Mapped templates (.npy).")],
-    overwrite: Annotated[bool, typer.Option(help="Replace a file that is there.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:  # fmt: skip
     """Map a file of templates, however large, a part at a time."""
     fitted = load_map(adapter)
@@ -92,8 +93,7 @@ def apply_command(
     table, _ = open_vectors(input, name="input")
     if output.exists() and output.samefile(input):
         raise RequestError("The output is the input.", field="output", cure="Name another file.")
-    if output.exists() and not overwrite:
-        raise RequestError(f"{output} is there already.", field="output", cure="Add --overwrite or another name.")
+    check_new(output, overwrite, name="output")
     rows, width = table.shape
     if width != fitted.matrix.shape[0]:
         raise RequestError(
@@ -127,9 +127,10 @@ def report_command(
     sizes: Annotated[str, typer.Option(help="Numbers of people; all of them comes by itself.")] = ",".join(
         map(str, SIZES)
     ),
-    threshold: Annotated[float, typer.Option(help="Cosine from which two templates are one person.")] = (
-        PUBLISHED_THRESHOLD
-    ),
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Cosine from which two templates are one person.", show_default=str(PUBLISHED_THRESHOLD)),
+    ] = None,
     false_match_rate: Annotated[
         float | None, typer.Option(help="Choose the threshold at this rate among held-out people.")
     ] = None,
@@ -137,9 +138,7 @@ def report_command(
     target_name: TargetName = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Fit on growing numbers of people and measure on people left out: tables, plots, both spaces as a picture."""
-    rate = 0.01 if false_match_rate is None else false_match_rate
-    chosen = threshold if false_match_rate is None else None
-    check_threshold(chosen, rate)
+    chosen, rate = threshold_or_rate(threshold, false_match_rate, usual=PUBLISHED_THRESHOLD)
     with bar() as told:
         pairs = _pairs(source, target, people, source_pack, target_pack, told, _how(per_person, held_out, raw, seed))
         found = sweep(
@@ -147,6 +146,8 @@ def report_command(
             bias=bias, alpha=alpha, sizes=_sizes(sizes), threshold=chosen, false_match_rate=rate, progress=told,
         )  # fmt: skip
     found.write(out)
+    for note in found.notes():
+        print(f"note: {note}", file=sys.stderr)
     if as_json:
         print((out / "report.json").read_text(encoding="utf-8"), end="")
         return
@@ -161,9 +162,9 @@ def _pairs(
 ) -> Pairs:  # fmt: skip
     """Two files of vectors, or one folder of photos run through both recognisers."""
     if not source.is_dir() and not target.is_dir():
-        (ours, named), (theirs, also) = open_vectors(source, name="source"), open_vectors(target, name="target")
-        whose = read_people(people) if people is not None else named if named is not None else also
-        return Pairs(ours, theirs, codes=number_people(whose), **how)
+        (x, of_x), (y, of_y) = open_vectors(source, name="source"), open_vectors(target, name="target")
+        whose = read_people(people) if people is not None else _same_people(of_x, of_y)
+        return Pairs(x, y, codes=number_people(whose), **how)
     if source.absolute() != target.absolute():
         raise RequestError(
             "Photos must be the same on both sides.", field="target", cure="Give one folder as --source and --target."
@@ -176,8 +177,23 @@ def _pairs(
     found = embed_folder(source, *readers, progress=lambda done, of: told("reading photos", done, of))
     if found.left_out:
         print(f"note: {found.left_out} photos without a face were left out.", file=sys.stderr)
-    ours, theirs = found.rows
-    return Pairs(Array(ours), Array(theirs), codes=number_people(found.people), **how)
+    x, y = found.rows
+    return Pairs(Array(x), Array(y), codes=number_people(found.people), **how)
+
+
+def _same_people(of_source: np.ndarray | None, of_target: np.ndarray | None) -> np.ndarray | None:
+    """Whose each row is. Raises RequestError where the files name two people for one row."""
+    if of_source is None or of_target is None:
+        return of_target if of_source is None else of_source
+    if of_source.shape == of_target.shape:
+        differing = np.flatnonzero(of_source.astype(str) != of_target.astype(str))
+        if len(differing):
+            raise RequestError(
+                f"Row {differing[0]}, counted from 0, is of one person in the source and of another in the target.",
+                field="people",
+                cure="Bring both files into one order; --people says whose the rows are where the names differ alone.",
+            )
+    return of_source
 
 
 def _how(per_person: str, held_out: float, raw: bool, seed: int) -> dict[str, Any]:

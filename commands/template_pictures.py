@@ -11,6 +11,7 @@ import numpy as np
 import typer
 
 from commands.doors import embedder, needed, open_analyzer
+from commands.template_options import Adapter, AsJson, Overwrite, SourcePack, check_new, threshold_or_rate
 from commands.watching import bar
 from commands.weight_options import ModelsDir, ProfileName
 from errors import RequestError
@@ -36,10 +37,7 @@ if TYPE_CHECKING:
 
 NOTICE = "Only use templates that you have the right to use: what comes out shows a person's face."
 
-Adapter = Annotated[Path, typer.Option(help="File written by `template fit`.")]
-SourcePack = Annotated[Path | None, typer.Option(help="Face pack of the recogniser to map from, for photos.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
 def validate_command(
@@ -48,14 +46,16 @@ def validate_command(
     out: Annotated[Path, typer.Option(help="Folder for the table and the contact sheet.")],
     max_ids: Annotated[int, typer.Option(help="At most so many people.", min=1)] = 50,
     threshold: Annotated[float | None, typer.Option(help="Cosine that counts as the same person.")] = None,
-    false_match_rate: Annotated[float, typer.Option(help="Without --threshold: chosen among the set's people.")] = 0.01,
+    false_match_rate: Annotated[
+        float | None, typer.Option(help="Without --threshold: chosen among the set's people.", show_default="0.01")
+    ] = None,
     view: Annotated[str | None, typer.Option(help="Pose by name.", show_default="that of the photo")] = None,
     prompt: str = "a portrait", seed: int = 0, steps: int | None = None, guidance: float | None = None,
     profile: ProfileName = None, device: Device = None, models_dir: ModelsDir = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Make pictures from mapped templates and ask the recogniser they came from whether it is the same person."""
     fitted = load_map(adapter).check_for_weights()
-    validating.check_threshold(threshold, false_match_rate)
+    threshold, rate = threshold_or_rate(threshold, false_match_rate, usual=None)
     _check_view(view)
     photos_of(set)
     settings = Settings.from_environment(profile=profile, device=device, models_dir=models_dir)
@@ -70,7 +70,7 @@ def validate_command(
         left_out = found.left_out
         limit = threshold
         if limit is None:
-            limit = validating.threshold_at(found.rows[0], found.people, false_match_rate)
+            limit = validating.threshold_at(found.rows[0], found.people, rate)
         first = np.sort(np.unique(found.people, return_index=True)[1])[:max_ids]
         cases = [
             validating.Case(str(found.people[i]), open_photo(found.photos[i]), found.rows[0][i], found.rows[1][i])
@@ -94,7 +94,7 @@ def validate_command(
     told_of = {
         "adapter": fitted.fingerprint,
         "profile": engine.profile.name,
-        "false_match_rate": false_match_rate if threshold is None else None,
+        "false_match_rate": rate if threshold is None else None,
         "left_out": left_out,
     }
     text = validating.write(outcomes, limit, out, provenance=told_of)
@@ -116,14 +116,13 @@ def reconstruct_command(
         str | None, typer.Option(help="The template's recogniser, which must be the one that the adapter reads.")
     ] = None,
     prompt: str = "a portrait", view: str = "front", seed: int = 0,
-    overwrite: Annotated[bool, typer.Option(help="Replace a file that is there.")] = False,
+    overwrite: Overwrite = False,
     profile: ProfileName = None, device: Device = None, models_dir: ModelsDir = None,
 ) -> None:  # fmt: skip
     """Make a picture from one template alone. The picture says in its metadata that it was made so."""
     if output.suffix.lower() not in (".jpg", ".jpeg", ".png") or not output.parent.is_dir():
         raise RequestError("The picture has no place.", field="output", cure="Name a .jpg or .png file in a folder.")
-    if output.exists() and not overwrite:
-        raise RequestError(f"{output} is there already.", field="output", cure="Add --overwrite or another name.")
+    check_new(output, overwrite, name="output")
     _check_view(view)
     fitted = None if adapter is None else load_map(adapter).check_for_weights()
     data = read_bytes(input, field="input")

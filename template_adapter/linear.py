@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load, save_file
+from safetensors.numpy import load, save
 
 from errors import RequestError, WeightsCorrupt, WeightsMissing
 from template_adapter.template import DIMENSIONS, Template, checked
@@ -109,14 +109,19 @@ class LinearMap:
         return Template(self.apply(vector), self.about.source, self.fingerprint)
 
     def save(self, path: Path) -> None:
-        """A safetensors file. The same map gives the same bytes."""
+        """A safetensors file, whole or not at all. The same map gives the same bytes. Raises RequestError."""
         tensors = {"matrix": np.ascontiguousarray(self.matrix, np.float32)}
         if self.bias is not None:
             tensors["bias"] = np.ascontiguousarray(self.bias, np.float32)
+        partial = path.with_name(f"{path.name}.partial")
         try:
-            save_file(tensors, path, metadata={FORMAT: json.dumps(asdict(self.about))})
-        except (OSError, SafetensorError) as error:
+            partial.write_bytes(save(tensors, metadata={FORMAT: json.dumps(asdict(self.about))}))
+            partial.replace(path)
+        except OSError as error:
             raise RequestError(f"{path} cannot be written.", field="out", cure="Choose another place.") from error
+        finally:
+            if partial.is_file():
+                partial.unlink()
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:

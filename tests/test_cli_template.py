@@ -66,15 +66,46 @@ def test_fit_prints_what_it_found_and_apply_maps_the_file(command, pairs):
     told = json.loads(out)
     assert told["held_out_cosine"] > 0.9 and told["mse"] > 0 and told["cosine"] > 0.9
     assert (told["people"], told["pairs"], told["rank"], told["source"]) == (630, 1260, 512, "theirs")
-    code, out, _ = command(*FIT, "--method", "ridge", "--no-bias", "--held-out", "0")
+    kept = Path("a.safetensors").read_bytes()
+    code, _, err = command(*FIT, "--method", "ridge")
+    assert code == 2 and "a.safetensors is there already. Add --overwrite" in err
+    assert Path("a.safetensors").read_bytes() == kept
+    code, out, _ = command(*FIT, "--method", "ridge", "--no-bias", "--held-out", "0", "--overwrite")
     assert code == 0
     assert [line.split()[0] for line in out.splitlines()] == ["mse", "cosine", "held_out_cosine"]
-    command(*FIT, "--method", "procrustes")
+    code, _, err = command(*FIT, "--method", "procrustes", "--overwrite")
+    assert code == 0 and "do not determine" not in err
     code, _, err = command("apply", "--adapter", "a.safetensors", "--input", "theirs.npy", "--output", "mapped.npy")
     assert code == 0, err
     mapped, (_, y) = np.load("mapped.npy"), pairs
     assert np.einsum("ij,ij->i", unit(mapped), unit(y)).mean() > 0.9
     np.testing.assert_allclose(np.linalg.norm(mapped, axis=1), np.linalg.norm(y, axis=1).mean(), rtol=1e-3)
+
+
+def test_pairs_that_do_not_determine_a_map_are_told(command, pairs):
+    for name in ("theirs", "ours"):
+        np.save(f"{name}.npy", np.load(f"{name}.npy")[::20])
+    few = FIT[:5] + FIT[7:]
+    code, out, err = command(*few, "--json")
+    told = json.loads(out)
+    assert code == 0 and (told["rank"], told["determined"]) == (62, False)
+    assert "63 pairs do not determine a map from 512 numbers" in err
+    code, _, err = command("report", *few[1:5], "--out", "r", "--sizes", "20")
+    assert code == 0 and "The pairs of 20, 63 people do not determine" in err
+
+
+def test_files_that_name_other_people_row_by_row_are_not_pairs(command):
+    rows = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
+    names = np.repeat([f"p{i}" for i in range(30)], 2)
+    np.savez("theirs.npz", embedding=rows, person=names)
+    np.savez("ours.npz", embedding=rows[::-1], person=names[::-1])
+    files = ("--source", "theirs.npz", "--target", "ours.npz", "--out", "a.safetensors")
+    for what in ("fit", "report"):
+        code, out, err = command(what, *files)
+        assert (code, out) == (2, "") and "Row 0, counted from 0, is of one person in the source" in err
+    np.savez("ours.npz", embedding=rows, person=names)
+    code, _, err = command("fit", *files)
+    assert code == 0, err
 
 
 REPORT = ("report", "--source", "theirs.npy", "--target", "ours.npy", "--out", "r")
@@ -223,6 +254,12 @@ def test_validation_counts_and_shows(drawing, pairs, tmp_path):
         ((*REPORT, "--false-match-rate", "2"), "rate is no share"),
         ((*REPORT, "--false-match-rate", "0"), "rate is no share"),
         ((*REPORT, "--threshold", "nan"), "threshold is no cosine"),
+        ((*REPORT, "--threshold", ".5", "--false-match-rate", ".01"), "contradict each other"),
+        (("apply", "--adapter", "known.safetensors", "--input", ".", "--output", "b.npy"), "is a folder, not a file"),
+        (("apply", "--adapter", "known.safetensors", "--input", "one.npy", "--output", "b.npy"), "is one vector, not"),
+        (("reconstruct", "--input", "short.txt", "--output", "b.jpg"), "360 bytes, which are not 512 numbers"),
+        (("reconstruct", "--input", "numbers.csv", "--output", "b.jpg"), "3 numbers, not 512"),
+        (("reconstruct", "--input", "big.json", "--output", "b.jpg"), "no list of numbers"),
         (("apply", "--adapter", "none", "--input", "theirs.npy", "--output", "b.npy"), "no adapter"),
         (("reconstruct", "--input", "theirs.npy", "--output", "b.jpg"), "far too large"),
         (("reconstruct", "--input", "evil.pkl", "--output", "b.jpg"), "posix.system"),
@@ -231,6 +268,11 @@ def test_validation_counts_and_shows(drawing, pairs, tmp_path):
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(command, pairs, arguments, words, tmp_path):
+    LinearMap(np.eye(512, dtype=np.float32), None, About("a", "b", target_length=22.0)).save(Path("known.safetensors"))
+    np.save("one.npy", pairs[0][0])
+    Path("short.txt").write_bytes(base64.b64encode(b"a" * 360))
+    Path("numbers.csv").write_text("1.5,2,3\n")
+    Path("big.json").write_text("[" + ",".join(["1" + "0" * 400] * 512) + "]")
     Path("evil.pkl").write_bytes(b"cposix\nsystem\n(X\x0c\x00\x00\x00touch hackedtR.")
     code, out, err = command(*arguments)
     assert (code, out) == (2, "")
@@ -252,6 +294,7 @@ def test_mistakes_are_one_line_and_exit_code_2(command, pairs, arguments, words,
         (("reconstruct", "--input", "broken.jpg", "--output", "o.jpg"), "damaged"),
         ((*VALIDATE, "narrow.safetensors"), "256 numbers"),
         ((*VALIDATE, "a.safetensors", "--threshold", "nan"), "no cosine"),
+        ((*VALIDATE, "a.safetensors", "--threshold", ".5", "--false-match-rate", ".01"), "contradict each other"),
         ((*VALIDATE, "a.safetensors", "--view", "under"), "view"),
         ((*VALIDATE, "a.safetensors", "--set", "nowhere"), "no folder"),
     ],

@@ -26,6 +26,18 @@ def test_a_saved_map_is_the_map(tmp_path, bias):
     np.testing.assert_array_equal(loaded.apply(vectors), fitted.apply(vectors))
 
 
+def test_a_map_is_written_whole_and_with_the_rights_of_any_file(tmp_path):
+    path = tmp_path / "a.safetensors"
+    FITTED.save(path)
+    (tmp_path / "plain").touch()
+    assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
+    before = path.read_bytes()
+    (tmp_path / "a.safetensors.partial").mkdir()
+    with pytest.raises(RequestError, match="cannot be written"):
+        LinearMap(FITTED.matrix, None, ABOUT).save(path)
+    assert path.read_bytes() == before
+
+
 def test_a_raw_map_is_the_product():
     fitted = LinearMap(FITTED.matrix, FITTED.bias, replace(ABOUT, unit=False))
     vectors = RNG.normal(size=(3, 512)).astype(np.float32)
