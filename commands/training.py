@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
 PACKAGES = ("webdataset", "tensorboard")  # what requirements-train.txt has beyond requirements.txt
+PROFILE = "sdxl"
 LINES_EVERY = 50  # steps between lines where no bar can be shown
 
 ConfigFile = Annotated[Path, typer.Option(help="TOML file of the run; see training/configs.", show_default=False)]
@@ -33,10 +34,12 @@ Overfit = Annotated[bool, typer.Option("--overfit", help="Learn one person alone
 def prepare_data(
     photos: Annotated[Path, typer.Argument(help="Folder of photos; with --drawn, of drawings.", show_default=False)],
     out: Annotated[Path, typer.Argument(help="Folder of the shards.", show_default=False)],
-    profile: Annotated[str, typer.Option(help="Whose face models and sizes: " + ", ".join(PROFILES) + ".")] = "sdxl",
+    profile: Annotated[
+        str | None, typer.Option(help="Whose face models and sizes: " + ", ".join(PROFILES) + ".", show_default=PROFILE)
+    ] = None,
     pack: Annotated[Path | None, typer.Option(help="Folder of other face models.", show_default=False)] = None,
     people: Annotated[bool, typer.Option("--people", help="The first folder level names people.")] = False,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes.", show_default="1")] = None,
     per_shard: Annotated[int, typer.Option(min=1, help="Photos looked at for one shard.")] = 1000,
     min_side: Annotated[
         int | None, typer.Option(min=64, help="Picture's shorter side.", show_default="by profile")
@@ -44,9 +47,15 @@ def prepare_data(
     min_face: Annotated[
         int | None, typer.Option(min=16, help="Face's shorter side.", show_default="by profile")
     ] = None,
-    min_sharpness: Annotated[float, typer.Option(min=0, help="Variance of the Laplacian of the face.")] = 40.0,
-    max_side: Annotated[int, typer.Option(min=128, help="Longer side of a stored picture.")] = 2048,
-    faces_on: Annotated[str, typer.Option(help="Device of the face models: cpu or cuda.")] = "cpu",
+    min_sharpness: Annotated[
+        float | None, typer.Option(min=0, help="Variance of the Laplacian of the face.", show_default="40")
+    ] = None,
+    max_side: Annotated[
+        int | None, typer.Option(min=128, help="Longer side of a stored picture.", show_default="2048")
+    ] = None,
+    faces_on: Annotated[
+        str | None, typer.Option(help="Device of the face models: cpu or cuda.", show_default="cpu")
+    ] = None,
     drawn: Annotated[
         bool, typer.Option("--drawn", help="PHOTOS is a set of drawings by training.miniature.dataset.")
     ] = False,
@@ -58,8 +67,13 @@ def prepare_data(
     left out are counted here and listed in OUT/rejected-*.jsonl.
     """
     _check_installed()
-    chosen = _profile(profile)
-    if faces_on not in ("cpu", "cuda"):
+    if drawn:
+        _refuse_for_drawings(
+            people=people or None, profile=profile, workers=workers, min_side=min_side, min_face=min_face,
+            min_sharpness=min_sharpness, max_side=max_side, faces_on=faces_on, models_dir=models_dir,
+        )  # fmt: skip
+    chosen = _profile(profile or PROFILE)
+    if faces_on not in (None, "cpu", "cuda"):
         raise RequestError(f"There is no device {faces_on!r}.", field="faces_on", cure="Choose cpu or cuda.")
     console = Console()
     if drawn:
@@ -74,11 +88,12 @@ def prepare_data(
     from training.prepare import prepare
     from training.sift import Limits
 
+    usual = Limits()
     limits = Limits(
         min_side=min_side or _least_side(chosen),
         min_face=min_face or (32 if chosen.drawn else 96),
-        min_sharpness=min_sharpness,
-        max_side=max_side,
+        min_sharpness=usual.min_sharpness if min_sharpness is None else min_sharpness,
+        max_side=max_side or usual.max_side,
     )
     where = pack if pack is not None else Store(models_dir).path(chosen.face_pack)
     providers = ("CUDAExecutionProvider", "CPUExecutionProvider") if faces_on == "cuda" else ("CPUExecutionProvider",)
@@ -92,9 +107,9 @@ def prepare_data(
             det_size=chosen.det_size,
             limits=limits,
             per_shard=per_shard,
-            workers=workers,
+            workers=workers or 1,
             providers=providers,
-            told=lambda done, total: bars.update(bar, completed=done, total=total),
+            progress=lambda done, total: bars.update(bar, completed=done, total=total),
         )
     console.print(_prepared(report, out))
 
@@ -183,6 +198,17 @@ def _check_installed() -> None:
             f"Training needs packages that are not installed: {', '.join(missing)}.",
             cure="Run: pip install -r requirements-train.txt -c constraints.txt",
         )
+
+
+def _refuse_for_drawings(**given: Any) -> None:
+    """Raises RequestError for the first option that was given: a drawing's face is known, and nothing is filtered."""
+    for name, value in given.items():
+        if value is not None:
+            raise RequestError(
+                f"--{name.replace('_', '-')} says nothing of drawings.",
+                field=name,
+                cure="Leave it out; with --drawn, --pack and --per-shard are what there is to choose.",
+            )
 
 
 def _profile(name: str) -> Profile:

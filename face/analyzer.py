@@ -22,6 +22,7 @@ SMALLEST_DETECTION = 64
 DETECTION_THRESHOLD = 0.5
 # Detectors are trained on faces with something around them; half a picture of white on each side gives it.
 BORDER = 0.5
+AS_LARGE = 0.3  # of a face's area
 
 
 class FaceAnalyzer:
@@ -98,6 +99,21 @@ class FaceAnalyzer:
             if faces:
                 return sorted(faces, key=lambda face: (-face.area, -face.det_score, *face.box))
         return []
+
+    def score_turned(self, image: Image.Image, face: Face) -> float:
+        """The detector's best score, 0..1, of a face about as large as this one in the picture turned by quarters.
+
+        Above the face's own score the picture was not upright: detectors find some faces on their side and lay
+        upright points over them.
+        """
+        rgb = np.asarray(image.convert("RGB"))
+        found = [0.0]
+        for quarters in (1, 2, 3):
+            with self._lock:
+                boxes, _ = self.detector.detect(_bgr(np.rot90(rgb, quarters)), input_size=(self.det_size,) * 2)
+            areas = np.prod(boxes[:, 2:4] - boxes[:, :2], axis=1)
+            found += boxes[areas > AS_LARGE * face.area, 4].tolist()
+        return max(found)
 
     def attributes(self, image: Image.Image, face: Face) -> Attributes | None:
         """Gender and age as the pack guesses them of a face of a picture (RGB); None when it has no model for that."""

@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
+import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from training.shards import Sample, write_shard
 from training.sift import Limits, Unfit, sift
 
 SETTINGS = "preparation.json"
+ENDS = 4096  # bytes of a photo's file, from each end, by which a changed one is known
 
 
 @dataclass(frozen=True)
@@ -50,32 +52,36 @@ def prepare(
     per_shard: int = 1000,
     workers: int = 1,
     providers: Sequence[str] = ("CPUExecutionProvider",),
-    told: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Report:
     """Write shards of the photos that are fit, and go on where an earlier call was stopped.
 
     Args:
         pack: folder of the face models. det_size: side in pixels of the square that the detector sees.
         workers: processes; each loads the face models once.
-        told: called with (photos looked at, photos in all).
+        progress: called with (photos looked at, photos in all).
 
     Raises:
-        RequestError: the folder holds shards of other photos, or made with other settings.
+        RequestError: the folder holds shards of other photos, of other captions, or made with other settings.
     """
     limits = limits or Limits()
-    listed = "\n".join(f"{photo.name}\t{photo.person}" for photo in photos).encode(errors="surrogateescape")
+    told = {
+        "photos": len(photos),
+        "names": _digest(f"{photo.name}\t{photo.person}" for photo in photos),
+        "captions": _digest(photo.caption for photo in photos),
+        "files": _digest(file_fingerprint(photo.path) for photo in photos),
+    }
     settings = {"per_shard": per_shard, "det_size": det_size, "limits": asdict(limits)}
-    names = hashlib.sha256(listed).hexdigest()
-    claim(out, {"photos": len(photos), "names": names, "pack": pack_fingerprint(pack), **settings})
+    claim(out, {**told, "pack": pack_fingerprint(pack), **settings})
     parts = {number: photos[at : at + per_shard] for number, at in enumerate(range(0, len(photos), per_shard))}
     todo = {number: part for number, part in parts.items() if not _done(out, number)}
     done = len(photos) - sum(map(len, todo.values()))
-    told(done, len(photos))
+    progress(done, len(photos))
     work = [(number, part, str(out), limits) for number, part in todo.items()]
     setup = (str(pack), det_size, tuple(providers))
     for number in _worked(work, setup, min(workers, len(work))):
         done += len(todo[number])
-        told(done, len(photos))
+        progress(done, len(photos))
     return summary(out, len(parts))
 
 
@@ -120,6 +126,26 @@ def pack_fingerprint(pack: Path) -> str:
         with model.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]
+
+
+def file_fingerprint(path: Path) -> str:
+    """Hexadecimal digits of a file's length, first and last bytes, which no other picture shares; "" of none."""
+    try:
+        with path.open("rb") as file:
+            length = file.seek(0, os.SEEK_END)
+            file.seek(max(0, length - ENDS))
+            last = file.read()
+            file.seek(0)
+            return hashlib.sha256(b"%d" % length + file.read(ENDS) + last).hexdigest()
+    except OSError:
+        return ""
+
+
+def _digest(words: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for word in words:
+        digest.update(word.encode(errors="surrogateescape") + b"\n")
+    return digest.hexdigest()
 
 
 def claim(out: Path, settings: dict[str, Any]) -> None:

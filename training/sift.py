@@ -16,6 +16,7 @@ from training.photos import Photo
 from training.shards import Sample
 
 UPRIGHT_DEGREES = 45.0
+BETTER_TURNED = 0.02  # of the detector's score
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ def sift(photo: Photo, analyzer: FaceAnalyzer, limits: Limits, key: str) -> Samp
     if side < limits.min_face:
         raise Unfit("small face")
     if abs(head_angles(face.keypoints)[2]) > UPRIGHT_DEGREES:
+        raise Unfit("face lies on its side")
+    if analyzer.score_turned(picture, face) > face.det_score + BETTER_TURNED:
         raise Unfit("face lies on its side")
     sharp = sharpness(picture, face)
     if sharp < limits.min_sharpness:

@@ -12,6 +12,7 @@ from PIL import Image, ImageFilter
 
 from commands.training import prepare_data
 from errors import RequestError
+from training.miniature.dataset import draw
 from training.photos import list_photos
 from training.prepare import prepare
 from training.shards import Shards
@@ -55,7 +56,7 @@ def test_photos_are_sifted_and_every_one_is_accounted_for(photos, tmp_path):
     listed = list_photos(photos, people=True)
     seen = []
     report = prepare(
-        listed, tmp_path / "out", PACK, det_size=DET_SIZE, limits=LIMITS, told=lambda *now: seen.append(now)
+        listed, tmp_path / "out", PACK, det_size=DET_SIZE, limits=LIMITS, progress=lambda *now: seen.append(now)
     )
     left_out = reasons(tmp_path / "out")
     assert report.kept == 3 and report.named == 3 and report.without_caption == 1
@@ -126,13 +127,63 @@ def test_a_stopped_preparation_goes_on_with_several_workers(photos, tmp_path):
     (out / "shard-00001.tar.partial").write_bytes(b"half")
     seen = []
     report = prepare(
-        listed, out, PACK, det_size=DET_SIZE, limits=LIMITS, per_shard=3, workers=2, told=lambda *now: seen.append(now)
+        listed,
+        out,
+        PACK,
+        det_size=DET_SIZE,
+        limits=LIMITS,
+        per_shard=3,
+        workers=2,
+        progress=lambda *now: seen.append(now),
     )
     assert seen[0] == (3, len(listed)) and seen[-1] == (len(listed), len(listed))
     assert (out / "shard-00000.tar").stat().st_mtime_ns == kept
     assert report.kept == 3 and reasons(out) == reasons(tmp_path / "whole")
     for name in ("shard-00000", "shard-00001", "shard-00002"):
         assert (out / f"{name}.jsonl").read_text() == (tmp_path / "whole" / f"{name}.jsonl").read_text()
+
+
+def test_changed_captions_and_photos_are_refused(photos, tmp_path):
+    out, folder = tmp_path / "out", photos / "ada"
+
+    def prepared():
+        return prepare(list_photos(folder), out, PACK, det_size=DET_SIZE, limits=LIMITS)
+
+    kept, caption = prepared(), (folder / "one.txt").read_text()
+    (folder / "one.txt").write_text("a woman on the beach")
+    with pytest.raises(RequestError, match=r"\(captions\)"):
+        prepared()
+    (folder / "one.txt").write_text(caption)
+    shutil.copy(ASSETS / "examples" / "person_3.jpg", folder / "two.jpg")
+    with pytest.raises(RequestError, match=r"\(files\)"):
+        prepared()
+    shutil.copy(folder / "one.jpg", folder / "two.jpg")
+    assert prepared() == kept, "the same bytes are the same photo"
+
+
+def test_faces_on_their_side_are_left_out(tmp_path):
+    (tmp_path / "photos").mkdir()
+    for name in ("person_3", "person_5"):
+        for degrees in (0, 90, 270):
+            picture = Image.open(ASSETS / "examples" / f"{name}.jpg").rotate(degrees, expand=True)
+            picture.save(tmp_path / "photos" / f"{name}-{degrees}.png")
+    prepare(list_photos(tmp_path / "photos"), tmp_path / "out", PACK, det_size=DET_SIZE, limits=LIMITS)
+    turned = [f"{name}-{degrees}.png" for name in ("person_3", "person_5") for degrees in (90, 270)]
+    assert reasons(tmp_path / "out") == dict.fromkeys(sorted(turned), "face lies on its side")
+
+
+def test_what_drawings_have_no_use_for_is_refused(tmp_path):
+    draw(2, 1, 0, tmp_path / "drawn", 64, processes=1)
+    unheard = {
+        "people": True, "workers": 1, "min_face": 40, "min_side": 64, "min_sharpness": 0.0, "max_side": 128,
+        "profile": "sdxl", "faces_on": "cpu", "models_dir": tmp_path,
+    }  # fmt: skip
+    for name, value in unheard.items():
+        with pytest.raises(RequestError, match="--" + name.replace("_", "-")) as told:
+            prepare_data(tmp_path / "drawn", tmp_path / "out", drawn=True, **{name: value})
+        assert told.value.field == name
+    prepare_data(tmp_path / "drawn", tmp_path / "out", drawn=True, pack=PACK, per_shard=1)
+    assert len(list((tmp_path / "out").glob("*.tar"))) == 2
 
 
 def test_a_folder_of_other_photos_or_settings_is_refused(photos, tmp_path):
