@@ -1,14 +1,14 @@
-"""Measures the template adapter on drawn people and writes docs/TEMPLATES.md, its pictures and the shipped adapter.
+"""Measures the template adapter on drawn people and writes docs/TEMPLATES.md and its pictures.
 
-    python scripts/measure_templates.py --data DIR [--people 11000] [--validate 60] [--only-pictures]
+    python scripts/measure_templates.py --data DIR [--people 11000] [--validate 60] [--only map|pictures]
 
-The foreign recogniser is assets/miniature/face_other, the target the miniature's own. DIR keeps what is slow: the
-drawings and both recognisers' embeddings of them. `--only-pictures` leaves the adapter as it is and renews what hangs
-on the generator's weights: the end-to-end table and its contact sheet.
+The foreign recogniser is assets/miniature/face_other, the target the miniature's own; the shipped adapter is another
+program's (`python -m training.miniature template-map`). DIR keeps what is slow: the drawings and both recognisers'
+embeddings of them. `--only map` measures on these alone; `--only pictures` what hangs on the generator's weights: the
+end-to-end table and its contact sheet.
 """
 
 import argparse
-import datetime
 import json
 import shutil
 import sys
@@ -33,9 +33,9 @@ from training.miniature.sets import LIMITS  # noqa: E402
 from training.miniature.shot import Shot  # noqa: E402
 from training.miniature.template_map import MAP_FILE, NAMES, PEOPLE, fitted_pairs  # noqa: E402
 
-DOCS = ROOT / "docs"
 ADAPTER = OTHER_ASSETS / MAP_FILE
 SIZES = (100, 300, 1_000, 3_000, 10_000)
+FEW = (100, 200, 300, 400, 500, 600, 800, 1_000, 1_500)
 BEGIN, END = "<!-- {}: begin -->\n", "<!-- {}: end -->"
 
 
@@ -70,18 +70,31 @@ def methods_table(pairs: Pairs) -> str:
     return "\n".join(lines)
 
 
-def measure_map(data: Path, people: int) -> dict[str, str]:
-    """Fits, ships and reports the map."""
+def few_table(pairs: Pairs) -> str:
+    """Held-out cosines of every method where there are about as many people as numbers."""
+    found = {method: sweep(pairs, **NAMES, method=method, sizes=FEW).rows for method in METHODS}
+    lines = [f"| people | {' | '.join(found)} |", "|---" * (1 + len(found)) + "|"]
+    lines += [
+        f"| {rows[0].people:,} | " + " | ".join(f"{row.held_out_cosine:.3f}" for row in rows) + " |"
+        for rows in zip(*found.values(), strict=True)
+    ]
+    return "\n".join(lines)
+
+
+def measure_map(data: Path, people: int, docs: Path) -> dict[str, str]:
+    """Tables by their marks; the pictures are written."""
     pairs = fitted_pairs(data, OTHER_ASSETS.parent, people)
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    fit(pairs, **NAMES, created=today).save(ADAPTER)
     report = sweep(pairs, **NAMES, sizes=SIZES, threshold=None)
     for name, picture in report.pictures().items():
-        picture.save(DOCS / "templates" / name)
-    return {"sweep": report.table(), "methods": methods_table(pairs)}
+        picture.save(docs / "templates" / name)
+    return {
+        "sweep": "\n\n".join([report.table(), *report.notes()]),
+        "methods": methods_table(pairs),
+        "few": few_table(pairs),
+    }
 
 
-def measure_pictures(data: Path, people: int) -> dict[str, str]:
+def measure_pictures(data: Path, people: int, docs: Path) -> dict[str, str]:
     """End to end on today's weights."""
     photos, out = data / "photos", data / "validation"
     unseen_photos(photos, 4 * people)
@@ -91,7 +104,7 @@ def measure_pictures(data: Path, people: int) -> dict[str, str]:
     told = json.loads((out / "validation.json").read_text())
     with Image.open(out / "contact.jpg") as sheet:
         width, height = sheet.size
-        sheet.crop((0, 0, width, min(height, 34 + 6 * 194))).save(DOCS / "templates" / "contact.jpg", quality=88)
+        sheet.crop((0, 0, width, min(height, 34 + 6 * 194))).save(docs / "templates" / "contact.jpg", quality=88)
     ceiling = told["from the true template"]["share"]
     mapped = told["from the mapped template"]["share"]
     words = (
@@ -107,12 +120,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--people", type=int, default=PEOPLE, help="drawn people, one in eleven held out")
     parser.add_argument("--validate", type=int, default=60, help="people of the end-to-end check")
-    parser.add_argument("--only-pictures", action="store_true")
+    parser.add_argument("--only", choices=("map", "pictures"))
+    parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="where TEMPLATES.md lies")
     options = parser.parse_args(arguments)
-    (DOCS / "templates").mkdir(parents=True, exist_ok=True)
-    found = {} if options.only_pictures else measure_map(options.data, options.people)
-    found |= measure_pictures(options.data, options.validate)
-    page = DOCS / "TEMPLATES.md"
+    (options.docs / "templates").mkdir(parents=True, exist_ok=True)
+    found = {}
+    if options.only != "pictures":
+        found |= measure_map(options.data, options.people, options.docs)
+    if options.only != "map":
+        found |= measure_pictures(options.data, options.validate, options.docs)
+    page = options.docs / "TEMPLATES.md"
     text = page.read_text(encoding="utf-8")
     for name, body in found.items():
         text = replaced(text, name, body)

@@ -9,12 +9,17 @@ import pytest
 import skimage.data
 from insightface.utils import face_align
 
+from face.analyzer import FaceAnalyzer
+from face.photo import open_photo
+from template_adapter.linear import load_map, unit
 from training.miniature import detector, recogniser
 from training.miniature.alignment import interocular
 from training.miniature.dataset import draw
+from training.miniature.examples import FOLDER, TEMPLATE, TEMPLATE_OF, example_template
 from training.miniature.face_pack import ASSETS, OTHER_ASSETS, Recogniser, open_analysis, open_detector
 from training.miniature.faces import Faces
 from training.miniature.person import EXAMPLE_SEEDS
+from training.miniature.template_map import MAP_FILE
 
 # Read off an enlarged crop of skimage.data.astronaut() by eye: pupils, nose tip, mouth corners (x, y px).
 ASTRONAUT = np.array([[203.2, 101.7], [247.0, 103.6], [223.3, 126.7], [203.6, 140.1], [244.9, 141.0]])
@@ -105,3 +110,11 @@ def test_size():
     sizes = {path.name: path.stat().st_size for path in Path(ASSETS).glob("*.onnx")}
     assert set(sizes) == {"det.onnx", "rec.onnx"}
     assert sum(sizes.values()) < 10_000_000
+
+
+def test_the_example_template_is_of_the_shipped_foreign_pack_and_its_adapter_leads_to_the_person():
+    kept, fresh = np.load(FOLDER / TEMPLATE), example_template()
+    assert unit(kept) @ unit(fresh) > 0.999
+    mapped = load_map(OTHER_ASSETS / MAP_FILE).map_template(kept).embedding
+    own = FaceAnalyzer(ASSETS, det_size=256).faces(open_photo(FOLDER / TEMPLATE_OF))[0].embedding
+    assert unit(mapped) @ unit(own) > 0.85

@@ -1,6 +1,7 @@
-"""The example photos that ship with the app: drawn people whom no training has seen.
+"""The examples that ship with the app: photos of drawn people whom no training has seen, and a template of one of them.
 
-``python -m training.miniature.examples`` writes them to assets/examples.
+``python -m training.miniature.examples`` writes them to assets/examples. The template is the foreign recogniser's,
+which the shipped adapter maps: where that recogniser is trained anew, ``--only-template`` writes it anew.
 """
 
 from __future__ import annotations
@@ -11,12 +12,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from face.analyzer import FaceAnalyzer
+from face.photo import open_photo
 from training.miniature.draw import render, render_group, render_place
+from training.miniature.face_pack import OTHER_ASSETS
 from training.miniature.person import EXAMPLE_SEEDS, Person
 from training.miniature.shot import Shot
+from weights.registry import PROFILES
 
 FOLDER = Path(__file__).parents[2] / "assets" / "examples"
 SIDE = 512
+TEMPLATE, TEMPLATE_OF = "template.npy", "person_1.jpg"
 
 _PEOPLE = (
     (26, Shot(yaw=-8, expression="smile", place="plain teal", clothes="jumper", clothes_colour="yellow", light=60)),
@@ -91,13 +97,21 @@ def example_pictures(side: int = SIDE) -> dict[str, np.ndarray]:
     return pictures
 
 
+def example_template(folder: Path = FOLDER) -> np.ndarray:
+    """(512,) float32: what the foreign recogniser keeps of the first example photo."""
+    analyzer = FaceAnalyzer(OTHER_ASSETS, det_size=PROFILES["miniature"].det_size)
+    return analyzer.faces(open_photo(folder / TEMPLATE_OF))[0].embedding
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Draw the example photos of the app.")
+    parser = argparse.ArgumentParser(description="Draw the example photos of the app, and keep a template of one.")
     parser.add_argument("--out", type=Path, default=FOLDER)
-    folder = parser.parse_args().out
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, picture in example_pictures().items():
-        Image.fromarray(picture).save(folder / name, quality=92)
+    parser.add_argument("--only-template", action="store_true", help="leave the photos as they are")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name, picture in ({} if options.only_template else example_pictures()).items():
+        Image.fromarray(picture).save(options.out / name, quality=92)
+    np.save(options.out / TEMPLATE, example_template(options.out))
 
 
 if __name__ == "__main__":
