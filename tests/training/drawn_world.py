@@ -4,11 +4,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+from safetensors.torch import load_file
+
 from training.config import Config, Data, Optimizer, Start, Validation
 from training.drawn import write_drawn
 from training.miniature.dataset import draw
+from training.run import Outcome, run
+from training.task import FaceTask
+from weights.store import Store
 
 SIDE = 64
+STORE = Store(None, True)
 
 
 def drawn_shards(folder: Path, people: int = 4, shots: int = 3, per_shard: int = 5) -> Path:
@@ -34,3 +41,12 @@ def small_run(shards: Path, output: Path, **changes: Any) -> Config:
         validation=Validation(every=0, samples=3, pictures=0, steps=2),
     )
     return replace(config, **changes)
+
+
+def learn(config: Config, **options: Any) -> Outcome:
+    return run(config, FaceTask, store=STORE, **options)
+
+
+def weights_at(output: Path, step: int) -> dict[str, torch.Tensor]:
+    """What a run's checkpoint of a step holds."""
+    return load_file(output / "checkpoints" / f"step-{step:08d}" / "trained.safetensors")

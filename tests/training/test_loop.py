@@ -135,12 +135,12 @@ def test_no_worker_outlives_a_killed_run(tmp_path: Path, ending: signal.Signals)
     parent = subprocess.Popen([sys.executable, "-m", "tests.training.endless", str(tmp_path)], cwd=ROOT)
     workers: list[int] = []
     try:
-        _within(60, lambda: all(note.exists() and note.read_text() for note in notes))
+        _within(120, lambda: all(note.exists() and note.read_text() for note in notes))
         workers = [int(note.read_text()) for note in notes]
         assert all(map(_runs, workers))
         parent.send_signal(ending)
         parent.wait(timeout=20)
-        _within(10, lambda: not any(map(_runs, workers)))
+        _within(30, lambda: not any(map(_runs, workers)))
     finally:
         parent.kill()
         for worker in filter(_runs, workers):

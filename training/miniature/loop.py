@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -23,7 +22,7 @@ from torch import nn
 from training.children import end_with_parent
 from training.miniature.checkpoint import Checkpoint, averaged_weights, take
 from training.miniature.claims import made_of
-from training.miniature.muon import Muon
+from training.miniature.optimizers import optimizers_of
 from training.miniature.telling import TERMINAL_SECONDS, Meter, say
 
 ANYHOW = ("save_minutes", "log_steps")  # of a plan, what the weights do not depend on
@@ -196,7 +195,7 @@ def _work(rank: int, stage: Stage, plan: Plan, folder: Path, log: Path | None, s
     names = list(parameters)[first:last]
     begin = sum(parameter.numel() for parameter in list(parameters.values())[:first])
     end = begin + sum(parameters[name].numel() for name in names)
-    optimizers = _optimizers({name: parameters[name] for name in names}, stage, plan)
+    optimizers = optimizers_of({name: parameters[name] for name in names}, stage, plan)
     average = dict(zip(parameters, _views(shared.average, parameters), strict=True))
     weights = {name: parameter.data for name, parameter in parameters.items()}
     checkpoint = Checkpoint(folder, rank, weights, average, optimizers, shared.wait)
@@ -252,26 +251,3 @@ def _work(rank: int, stage: Stage, plan: Plan, folder: Path, log: Path | None, s
         if rank == 0 and log is not None and step % plan.log_steps == 0:
             with log.open("a") as file:
                 file.write(logged.line(step, progress, norm, rate) + "\n")
-
-
-def _optimizers(parameters: dict[str, nn.Parameter], stage: Stage, plan: Plan) -> list[torch.optim.Optimizer]:
-    factor: Callable[[str], float] = getattr(stage, "lr_of", lambda name: 1.0)
-    by_muon = getattr(stage, "by_muon", lambda name, parameter: False) if plan.muon else lambda name, parameter: False
-    adam: dict[tuple[float, bool], list[nn.Parameter]] = {}
-    muon: dict[float, list[nn.Parameter]] = {}
-    for name, parameter in parameters.items():
-        if by_muon(name, parameter):
-            muon.setdefault(factor(name), []).append(parameter)
-        else:
-            adam.setdefault((factor(name), parameter.ndim > 1), []).append(parameter)
-    optimizers: list[torch.optim.Optimizer] = []
-    if adam:
-        groups = [
-            {"params": items, "peak": plan.lr * scale, "weight_decay": plan.weight_decay if matrix else 0.0}
-            for (scale, matrix), items in adam.items()
-        ]
-        optimizers.append(torch.optim.AdamW(groups, lr=plan.lr, betas=plan.betas, fused=True))
-    if muon:
-        groups = [{"params": items, "peak": plan.muon * scale} for scale, items in muon.items()]
-        optimizers.append(Muon(groups, lr=plan.muon, weight_decay=plan.weight_decay))
-    return optimizers
