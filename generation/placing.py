@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 Noted = Callable[[tuple[Any, str | None]], Any]
 """Takes a value with a note on what was changed of it, keeps the note, gives the value."""
 
+SIDE_BY_SIDE = (0.5, 0.5)
+"""Where several heads stand: in the middle of the height, one beside the other."""
+
 
 def size_of(request: GenerationRequest, profile: Profile, noted: Noted) -> tuple[int, int]:
     like = profile.size
@@ -56,7 +59,8 @@ def pose_of(request: GenerationRequest, profile: Profile, width: int, height: in
         ranges.one_of("view", request.view, VIEWS)
     of_its_own = given or request.start_picture is not None
     view = "front" if request.template is not None and not of_its_own else request.view
-    centre = profile.view_centre if request.view_centre is None else request.view_centre
+    usual = SIDE_BY_SIDE if request.others else profile.view_centre
+    centre = usual if request.view_centre is None else request.view_centre
     if not isinstance(centre, tuple | list) or len(centre) != 2:
         raise RequestError("view_centre is no point.", field="view_centre", cure="Give x and y, each from 0 to 1.")
     centre = ranges.number("view_centre", centre[0], 0.0, 1.0), ranges.number("view_centre", centre[1], 0.0, 1.0)

@@ -59,7 +59,8 @@ class GenerationRequest:
         pose_face: which face of the pose picture, 0 = the largest.
         view: name in `face.keypoints.VIEWS`; excludes `pose`.
         view_size: face height as a fraction of the short side, 0.1 to 1; only with `view`. None for the weights' own.
-        view_centre: x, y of the face in fractions of width and height; only with `view`. None for the weights' own.
+        view_centre: x, y of the face in fractions of width and height; only with `view`. None for the weights' own,
+            several heads in the middle of the height.
         keypoints: (5, 2) x, y px in the picture to be made, of several people (people, 5, 2) from left to right;
             excludes `pose` and `view`. Written by `to_settings`, so that a picture made after a pose picture can be
             made again without it.
@@ -181,7 +182,7 @@ class GenerationRequest:
             notes.append("negative_prompt has no effect where nothing is guided.")
         pose = placing.pose_of(self, profile, width, height)
         placed = (pose["view_size"], pose["view_centre"]) != (profile.view_size, profile.view_centre)
-        if placed and self.view is None and self.template is None:
+        if placed and self.view is None and self.template is None and not self.others:
             notes.append("view_size and view_centre have no effect without a view.")
         notes += into.notes(self, profile)
         seed = int(np.random.default_rng().integers(ranges.MAX_SEED + 1)) if self.seed is None else self.seed

@@ -13,6 +13,7 @@ from PIL import Image
 
 from errors import RequestError
 from face.keypoints import VIEWS
+from generation.people import Person
 from generation.request import GenerationRequest, Lora
 from generation.schedulers import SCHEDULERS
 from style_presets import NO_STYLE
@@ -128,6 +129,18 @@ def test_a_view_size_without_a_view_is_told():
     settled = GenerationRequest(photos=(PHOTO,), view_size=0.3).resolved(MINIATURE)
     assert settled.notes == ("view_size and view_centre have no effect without a view.",)
     assert GenerationRequest(photos=(PHOTO,), view_size=0.3, view="front").resolved(MINIATURE).notes == ()
+    together = GenerationRequest(photos=(PHOTO,), others=(Person((PHOTO,)),), view_size=0.3, width=256, height=128)
+    assert not [note for note in together.resolved(MINIATURE).notes if note.startswith("view_size")]
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+def test_a_head_of_which_nothing_is_said_is_as_the_weights_draw_it_best(profile):
+    alone = GenerationRequest(photos=(PHOTO,), view="front").resolved(profile)
+    assert (alone.view_size, alone.view_centre) == (profile.view_size, profile.view_centre)
+    assert alone.resolved(profile).notes == alone.notes
+    wide = max(profile.sizes, key=lambda preset: preset[1] / preset[2])
+    together = GenerationRequest(photos=(PHOTO,), others=(Person((PHOTO,)),), width=wide[1], height=wide[2])
+    assert together.resolved(profile).view_centre == (0.5, 0.5)
 
 
 def test_sizes_snap_with_a_note():
