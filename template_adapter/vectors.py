@@ -210,7 +210,7 @@ def open_vectors(path: Path, *, name: str) -> tuple[Vectors, np.ndarray | None]:
         if kind == ".npz":
             with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 arrays = {one: archive[one] for one in archive.files}
-            tables = [array for array in arrays.values() if array.ndim == 2]
+            tables = [array for array in arrays.values() if array.ndim == 2 or len(arrays) == 1]
             if len(tables) != 1:
                 raise RequestError(f"{path.name} does not hold exactly one table of vectors.", field=name, cure=CURE)
             people = next((arrays[one] for one in PEOPLE if one in arrays), None)

@@ -156,9 +156,11 @@ def test_a_wrong_byte_anywhere_is_told_when_it_is_met(tmp_path, name):
 
 def test_a_table_is_asked_for_and_not_one_vector_or_a_folder(tmp_path):
     np.save(tmp_path / "one.npy", X[0])
-    with pytest.raises(RequestError, match="one vector") as told:
-        open_vectors(tmp_path / "one.npy", name="input")
-    assert "values[None]" in (told.value.cure or "")
+    np.savez(tmp_path / "one.npz", embedding=X[0])
+    for name in ("one.npy", "one.npz"):
+        with pytest.raises(RequestError, match="one vector") as told:
+            open_vectors(tmp_path / name, name="input")
+        assert "values[None]" in (told.value.cure or "")
     with pytest.raises(RequestError, match="is a folder, not a file") as told:
         open_vectors(tmp_path, name="input")
     assert "photos" not in (told.value.cure or "")
