@@ -156,6 +156,18 @@ def test_what_cannot_be_read_is_refused_with_a_cure_and_the_next_request_works(s
     served.job(files={"template": npy(OWN)})
 
 
+@pytest.mark.parametrize(("reader", "field"), [("read_template", "template"), ("load_map_bytes", "adapter")])
+def test_what_no_reader_foresaw_is_the_callers_too(serve, tmp_path, monkeypatch, caplog, reader, field) -> None:
+    def broken(*_, **__):
+        raise ZeroDivisionError("0.123")
+
+    monkeypatch.setattr(f"api.templates.{reader}", broken)
+    files = {"template": npy(THEIRS), "adapter": saved(tmp_path).read_bytes()}
+    answer = serve(worker=None).client.post(URL, files=files)
+    assert answer.status_code == 422 and answer.json()["error"]["field"] == field
+    assert "0.123" not in answer.text + caplog.text
+
+
 @pytest.mark.parametrize("place", range(0, 700, 23))
 def test_damage_anywhere_is_never_a_failure_of_the_server(serve, tmp_path, place) -> None:
     client = serve(worker=None, queue_limit=1000).client
