@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -22,6 +25,10 @@ CONNECTIONS = 1024
 
 LAST_ANSWERS = 5
 """Seconds after the grace in which callers who waited for the running job are answered."""
+
+
+COMPUTING = {"worker", "generation", "weights", "other weights"}
+"""Names of the threads that may be inside torch."""
 
 
 def serve(
@@ -93,6 +100,19 @@ def serve(
         server.run(sockets=[taken])
     finally:
         service.stop()
+    _leave()
+
+
+def _leave() -> None:
+    """Ends the process at once while a thread still computes a step that could not be broken off.
+
+    Python's own end takes the ground from under native code, which then aborts the process.
+    """
+    if any(thread.name in COMPUTING for thread in threading.enumerate()):
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def api_key(

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import httpx2
+import pytest
 
 ROOT = Path(__file__).parents[2]
 PHOTO = ROOT / "assets" / "examples" / "person_1.jpg"
@@ -106,3 +107,16 @@ def test_a_key_is_made_and_its_hash_is_accepted() -> None:
     assert owner_of(key, known) == "alice"
     assert owner_of(key + "x", known) is None
     assert hashed(key) == entry.partition(":")[2]
+
+
+@pytest.mark.parametrize(("thread", "reached"), [("generation", False), ("another", True)])
+def test_a_process_whose_step_cannot_be_broken_off_ends_without_pythons_clean_up(thread: str, reached: bool) -> None:
+    program = (
+        "import atexit, threading, time; from commands.serve import _leave\n"
+        "atexit.register(print, 'cleaned up')\n"
+        f"threading.Thread(target=time.sleep, args=(60,), name={thread!r}, daemon=True).start()\n"
+        "print('told'); _leave()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
+    assert (ended.returncode, ended.stdout.split()[0]) == (0, "told")
+    assert ("cleaned up" in ended.stdout) is reached
