@@ -70,7 +70,7 @@ def prepare_data(
     if drawn:
         _refuse_for_drawings(
             people=people or None, profile=profile, workers=workers, min_side=min_side, min_face=min_face,
-            min_sharpness=min_sharpness, max_side=max_side, faces_on=faces_on, models_dir=models_dir,
+            min_sharpness=min_sharpness, max_side=max_side, faces_on=faces_on,
         )  # fmt: skip
     chosen = _profile(profile or PROFILE)
     if faces_on not in (None, "cpu", "cuda"):

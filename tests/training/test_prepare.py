@@ -176,13 +176,13 @@ def test_what_drawings_have_no_use_for_is_refused(tmp_path):
     draw(2, 1, 0, tmp_path / "drawn", 64, processes=1)
     unheard = {
         "people": True, "workers": 1, "min_face": 40, "min_side": 64, "min_sharpness": 0.0, "max_side": 128,
-        "profile": "sdxl", "faces_on": "cpu", "models_dir": tmp_path,
+        "profile": "sdxl", "faces_on": "cpu",
     }  # fmt: skip
     for name, value in unheard.items():
         with pytest.raises(RequestError, match="--" + name.replace("_", "-")) as told:
             prepare_data(tmp_path / "drawn", tmp_path / "out", drawn=True, **{name: value})
         assert told.value.field == name
-    prepare_data(tmp_path / "drawn", tmp_path / "out", drawn=True, pack=PACK, per_shard=1)
+    prepare_data(tmp_path / "drawn", tmp_path / "out", drawn=True, pack=PACK, per_shard=1, models_dir=tmp_path)
     assert len(list((tmp_path / "out").glob("*.tar"))) == 2
 
 
