@@ -18,6 +18,7 @@ from training.run import run
 from weights.published import ASSETS, MINIATURE, Part, Weight
 from weights.store import Store
 
+BUNDLE = ASSETS / "miniature"
 CONFIG = Path(__file__).parents[1] / "configs" / "miniature_lcm.toml"
 DRAWINGS = 2000  # pictures that it learns from
 NAME = "lcm.safetensors"
@@ -42,8 +43,7 @@ def few_steps(
     out: Annotated[Path, typer.Option(help="Folder of checkpoints and of what is computed once.")],
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     steps: Annotated[int | None, typer.Option(help="Length in steps; by default the shipped one's.")] = None,
-    to: Annotated[Path, typer.Option(help="The bundle that it is distilled from and goes into.")] = ASSETS
-    / "miniature",
+    to: Annotated[Path, typer.Option(help="The bundle that it is distilled from and goes into.")] = BUNDLE,
 ) -> None:
     """Distil the LoRA with which few steps without guidance do, and put it into the bundle.
 
