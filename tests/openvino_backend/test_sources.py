@@ -52,6 +52,7 @@ def test_a_single_file_has_the_networks_of_the_folder(folder, file):
         assert all(torch.equal(theirs[name], ours[name]) for name in theirs)
 
 
+@pytest.mark.slow
 def test_a_single_file_is_exported_to_the_same_networks(miniature_export, file, tmp_path):
     theirs, ours = Manifest.read(miniature_export / "fp32"), export(file, tmp_path / "fp32", "mine", "fp32")
     assert not ours.missing()

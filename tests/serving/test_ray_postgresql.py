@@ -5,6 +5,7 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
 from sqlalchemy import create_engine, text
 
 from tests import postgresql
@@ -15,6 +16,7 @@ WISHES, CLIENTS, STEPS = 20, 6, 60
 WAITING = 4
 
 
+@pytest.mark.slow
 def test_doors_and_engines_share_a_postgresql_and_may_be_killed(tmp_path: Path) -> None:
     with (
         postgresql.running() as jobs,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
 
 from errors import WeightsCorrupt
@@ -15,7 +17,15 @@ from weights.bundle import check, read_sums
 from weights.published import ASSETS, LCM_LORA, MINIATURE, Part
 from weights.store import Store
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "a_process_of_its_own")
+
+
+@pytest.fixture
+def a_process_of_its_own() -> Iterator[None]:
+    """accelerate keeps one precision for a whole process; the stage learns in another than the tests beside it."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture
