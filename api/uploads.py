@@ -86,4 +86,5 @@ def _check_kinds(
             raise PhotoError("Addresses and paths are not followed.", field=name, cure=cure)
     for name in files:
         if name not in file_fields:
-            raise RequestError("A file was sent where none is taken.", field=name[:80], cure="Send it as text.")
+            cure = f"Files are taken in {', '.join(sorted(file_fields))}; everything else is sent as text."
+            raise RequestError("A file was sent where none is taken.", field=name[:80], cure=cure)

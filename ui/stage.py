@@ -69,7 +69,6 @@ def done(session: Session) -> str:
     result = session.current
     if result is None:
         return ""
-    width, height = result.size
     name = f"Result, seed {result.seed}"
     address = file_address(result.path)
     if session.comparing == "before" and result.before is not None:
@@ -78,17 +77,22 @@ def done(session: Session) -> str:
         body = _wipe(result, result.reference, "photo", "The photo", "result")
     else:
         body = (
-            f'<a class="picture" href="{address}" target="_blank" rel="noopener" style="--ratio:{width / height:.4f}" '
+            f'<a class="picture" href="{address}" target="_blank" rel="noopener" style="{_frame(result)}" '
             f'title="Open in full size"><img src="{address}" alt="{name}"></a>'
         )
     return f'<div class="stage done">{body}</div>'
 
 
+def _frame(result: Result) -> str:
+    """Of a result as the page shows it: its shape, and its width in pixels, which is blown up four times at most."""
+    width, height = result.size
+    return f"--ratio:{width / height:.4f};--wide:{width}px"
+
+
 def _wipe(result: Result, other: str, tag: str, name: str, here: str) -> str:
     """The result under another picture, with an edge that can be moved."""
-    width, height = result.size
     return (
-        f'<div class="compare" style="--ratio:{width / height:.4f}">'
+        f'<div class="compare" style="{_frame(result)}">'
         f'<img src="{file_address(result.path)}" alt="Result, seed {result.seed}">'
         f'<img class="before" src="{other}" alt="{name}">'
         f'<i class="edge"></i><span class="tag left">{tag}</span><span class="tag right">{here}</span>'

@@ -177,6 +177,13 @@ def test_a_prompt_of_a_megabyte_is_too_long(serve, jpeg) -> None:
     assert serve(worker=None).client.post(URL, files={"photos": jpeg}, data={"prompt": "x" * 2**20}).status_code == 413
 
 
+def test_a_file_in_another_field_is_told_where_files_go(serve, jpeg) -> None:
+    answer = serve().client.post("/api/v1/generate-identity-body", files={"photos": jpeg})
+    told = answer.json()["error"]
+    assert (answer.status_code, told["field"]) == (422, "photos")
+    assert "face" in told["cure"] and "as text" in told["cure"]
+
+
 def test_bodies_of_other_kinds_are_refused(serve) -> None:
     client = serve(worker=None).client
     assert client.post(URL, json={"prompt": "x"}).status_code == 415

@@ -56,6 +56,7 @@ def result(**changes) -> Result:
 def test_done_shows_picture_numbers_and_strip() -> None:
     session = Session(results=[result(seed=1), result(seed=2, identity=None, keypoint_error=None)], selected=0)
     assert 'src="gradio_api/file=/files/results/abc/a%20b.png"' in stage.done(session)
+    assert f"--wide:{result().size[0]}px" in stage.done(session), "a small picture is not blown up without end"
     words = re.sub("<[^>]+>", " ", stage.facts(session))
     assert "strong 0.61" in words and "seed  1" in words and "kept" in words
     strip = stage.strip(session)
@@ -68,6 +69,7 @@ def test_comparing_lays_the_photo_over_the_result() -> None:
     session = Session(results=[result()], comparing="photo")
     assert 'class="before" src="data:,r"' in stage.done(session)
     assert 'type="range"' in stage.done(session)
+    assert f"--wide:{result().size[0]}px" in stage.done(session)
 
 
 def test_small_faces_before_and_after_are_laid_over_each_other() -> None:
