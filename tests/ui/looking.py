@@ -1,6 +1,13 @@
-"""Looks at a page: what has no name, and what is too faint to read."""
+"""Looks at a page: opens its folds, finds what has no name and what is too faint to read."""
 
 from __future__ import annotations
+
+
+def unfold(page, name: str) -> None:
+    """Opens a fold. gradio gives its controls their first values a frame after they appear: what is set sooner is lost."""
+    page.locator(f"#{name} > button").click()
+    page.locator(f"#{name} .open").wait_for()
+    page.evaluate(_FRAMES, 3)
 
 
 def nameless(page, inside: str = "body") -> list[str]:
@@ -12,6 +19,11 @@ def faint(page) -> list[str]:
     """Texts on a plain ground with a contrast below 4.5 (WCAG 2.2, 1.4.3)."""
     return page.evaluate(_FAINT)
 
+
+_FRAMES = """(frames) => new Promise((done) => {
+    const next = () => frames-- > 0 ? requestAnimationFrame(next) : done();
+    next();
+})"""
 
 _NAMELESS = """(inside) => [...document.querySelectorAll('button, input, textarea, select')]
     .filter(control => control.closest(inside) && !['hidden', 'file'].includes(control.type))

@@ -12,15 +12,11 @@ from PIL import Image
 from generation.checkpoints import BASES
 from outputs.metadata import read_settings, write_png
 from tests.ui.conftest import EXAMPLES, Served
-from tests.ui.looking import faint, nameless
+from tests.ui.looking import faint, nameless, unfold
 from tests.ui.test_page import GROUP, NOBODY, PERSON, add, make, set_steps, wait_done
 
 OTHER = EXAMPLES / "person_2.jpg"
 FOLDS = ("more", "finely", "company", "work", "follow", "loras")
-
-
-def unfold(page, name: str) -> None:
-    page.locator(f"#{name} > button").click()
 
 
 def upload(page, name: str, *files: Path | dict) -> None:

@@ -10,7 +10,7 @@ from skimage import data
 
 from outputs.metadata import read_settings
 from tests.ui.conftest import EXAMPLES, Served
-from tests.ui.looking import faint, nameless
+from tests.ui.looking import faint, nameless, unfold
 
 PERSON = EXAMPLES / "person_1.jpg"
 NOBODY = EXAMPLES / "no_face.jpg"
@@ -27,7 +27,7 @@ def add(page, *photos: Path | dict) -> None:
 
 def set_steps(page, steps: int) -> None:
     if page.locator("#more .open").count() == 0:
-        page.locator("#more > button").click()
+        unfold(page, "more")
     field = page.locator("#steps input[type=number]")
     field.fill(str(steps))
     field.press("Tab")
@@ -158,7 +158,7 @@ def test_a_bad_pose_picture_is_told(page) -> None:
 
 
 def test_a_picture_without_settings_is_told(page) -> None:
-    page.locator("#more > button").click()
+    unfold(page, "more")
     buffer = io.BytesIO()
     Image.new("RGB", (64, 64)).save(buffer, "PNG")
     page.locator("#restore input[type=file]").set_input_files(
@@ -224,7 +224,7 @@ def test_the_whole_page_works_by_keyboard(page) -> None:
 
 
 def test_every_control_has_a_name(page) -> None:
-    page.locator("#more > button").click()
+    unfold(page, "more")
     page.locator("#pose-mode label", has_text="A view").click()
     page.wait_for_selector(".pad")
     assert nameless(page) == []
