@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from weights.registry import Profile
 
 
-def open_analyzer(pack: Path, profile: Profile | None) -> FaceAnalyzer:
-    """The analyzer of a face pack; it detects at the size that suits the profile's pictures."""
+def open_analyzer(pack: Path, profile: Profile | None, *, detector_of: Path) -> FaceAnalyzer:
+    """The analyzer of a face pack; it detects at the size that suits the profile's pictures.
+
+    detector_of: the pack that lends its detector to a recogniser that comes alone.
+    """
     from face.analyzer import FaceAnalyzer
 
-    return FaceAnalyzer(pack, det_size=640 if profile is None else profile.det_size)
+    return FaceAnalyzer(pack, det_size=640 if profile is None else profile.det_size, detector_of=detector_of)
 
 
 def embedder(analyzer: FaceAnalyzer) -> Embed:

@@ -173,7 +173,8 @@ def _pairs(
     packs = (needed(source_pack), target_pack or MINIATURE_PACK)
     if target_pack is None:
         print("note: without --target-pack the target is the miniature's recogniser.", file=sys.stderr)
-    readers = [embedder(open_analyzer(pack, profile)) for pack in packs]
+    both = zip(packs, reversed(packs), strict=True)
+    readers = [embedder(open_analyzer(pack, profile, detector_of=other)) for pack, other in both]
     found = embed_folder(source, *readers, progress=lambda done, of: told("reading photos", done, of))
     if found.left_out:
         print(f"note: {found.left_out} photos without a face were left out.", file=sys.stderr)

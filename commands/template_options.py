@@ -13,7 +13,7 @@ from template_adapter.validate import check_threshold
 FALSE_MATCH_RATE = 0.01
 
 Adapter = Annotated[Path, typer.Option(help="File written by `template fit`.")]
-SourcePack = Annotated[Path | None, typer.Option(help="Face pack of the recogniser to map from, for photos.")]
+SourcePack = Annotated[Path | None, typer.Option(help="Folder of the recogniser to map from, for photos.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Overwrite = Annotated[bool, typer.Option(help="Replace a file that is there.")]
 

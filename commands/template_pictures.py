@@ -42,7 +42,7 @@ Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")]
 
 def validate_command(
     set: Annotated[Path, typer.Option(help="Folder of photos, a sub-folder or a photo a person.")],
-    adapter: Adapter, source_pack: Annotated[Path, typer.Option(help="Face pack of the recogniser to map from.")],
+    adapter: Adapter, source_pack: Annotated[Path, typer.Option(help="Folder of the recogniser to map from.")],
     out: Annotated[Path, typer.Option(help="Folder for the table and the contact sheet.")],
     max_ids: Annotated[int, typer.Option(help="At most so many people.", min=1)] = 50,
     threshold: Annotated[float | None, typer.Option(help="Cosine that counts as the same person.")] = None,
@@ -54,14 +54,17 @@ def validate_command(
     profile: ProfileName = None, device: Device = None, models_dir: ModelsDir = None, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Make pictures from mapped templates and ask the recogniser they came from whether it is the same person."""
+    from face.pack import find_pack
+
     fitted = load_map(adapter).check_for_weights()
     threshold, rate = threshold_or_rate(threshold, false_match_rate, usual=None)
     _check_view(view)
     photos_of(set)
     settings = Settings.from_environment(profile=profile, device=device, models_dir=models_dir)
     chosen = pick_profile(settings.profile)
-    foreign = open_analyzer(source_pack, chosen)
+    find_pack(source_pack)
     engine = load_engine(chosen, settings)
+    foreign = open_analyzer(source_pack, chosen, detector_of=engine.analyzer.folder)
     with bar() as told:
         found = embed_folder(
             set, embedder(foreign), embedder(engine.analyzer), name="set",
@@ -120,6 +123,8 @@ def reconstruct_command(
     profile: ProfileName = None, device: Device = None, models_dir: ModelsDir = None,
 ) -> None:  # fmt: skip
     """Make a picture from one template alone. The picture says in its metadata that it was made so."""
+    from face.pack import find_pack
+
     if output.suffix.lower() not in (".jpg", ".jpeg", ".png") or not output.parent.is_dir():
         raise RequestError("The picture has no place.", field="output", cure="Name a .jpg or .png file in a folder.")
     check_new(output, overwrite, name="output")
@@ -140,9 +145,10 @@ def reconstruct_command(
         engine = load_engine(chosen, settings)
     else:
         photo = open_photo(input, field="input")
-        reader = None if fitted is None else open_analyzer(needed(source_pack), chosen)
+        pack = None if fitted is None else find_pack(needed(source_pack))
         engine = load_engine(chosen, settings)
-        template = mapped((reader or engine.analyzer).faces(photo, field="input")[0].embedding)
+        reader = engine.analyzer if pack is None else open_analyzer(pack, chosen, detector_of=engine.analyzer.folder)
+        template = mapped(reader.faces(photo, field="input")[0].embedding)
     result = _result(engine, GenerationRequest(template=template, prompt=prompt, view=view, seed=seed))
     write_picture(result.images[0], result.settings, output)
     likeness = result.images[0].identity

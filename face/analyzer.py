@@ -15,7 +15,7 @@ from PIL import Image
 from errors import NoFaceFound, RequestError
 from face.attributes import Attributes, open_attributes
 from face.face import Face
-from face.pack import open_pack
+from face.pack import find_pack, open_pack
 
 DETECTOR_STRIDE = 32
 SMALLEST_DETECTION = 64
@@ -33,6 +33,10 @@ class FaceAnalyzer:
         det_size: side in pixels to which pictures are brought for detection; a multiple of 32.
         providers: onnxruntime execution providers, in order of preference.
         session: see `face.pack.open_pack`.
+        detector_of: the pack that lends its detector where `pack` has none.
+
+    Attributes:
+        folder: the pack, absolute.
 
     Several threads may share one analyzer; a lock lets them in one after the other.
     Raises WeightsMissing or WeightsCorrupt when the pack is not usable.
@@ -45,6 +49,7 @@ class FaceAnalyzer:
         det_size: int = 640,
         providers: Sequence[str] = ("CPUExecutionProvider",),
         session: Callable[[Path], Any] | None = None,
+        detector_of: Path | None = None,
     ) -> None:
         if det_size < SMALLEST_DETECTION or det_size % DETECTOR_STRIDE:
             raise RequestError(
@@ -52,8 +57,9 @@ class FaceAnalyzer:
                 field="det_size",
                 cure="640 suits photographs.",
             )
-        self.detector, self.recogniser = open_pack(Path(pack), providers, session)
-        self._attributes = open_attributes(Path(pack), providers)
+        self.folder = find_pack(Path(pack))
+        self.detector, self.recogniser = open_pack(self.folder, providers, session, detector_of=detector_of)
+        self._attributes = open_attributes(self.folder, providers)
         # A detector exported for one size keeps to it.
         fixed = self.detector.static_input_size
         self.det_size = det_size if fixed is None else max(fixed)

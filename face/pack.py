@@ -6,10 +6,14 @@ from typing import Any, NamedTuple
 
 import onnx
 from insightface.app import FaceAnalysis
+from insightface.model_zoo import get_model
 
-from errors import WeightsCorrupt, WeightsMissing
+from errors import InstantIDError, WeightsCorrupt, WeightsMissing
 
 CURE = "Fetch the face pack again: python cli.py download."
+DETECTOR_CURE = (
+    "Put the detector's .onnx file of another pack beside it, or fetch the pack again: python cli.py download."
+)
 
 
 class Pack(NamedTuple):
@@ -38,24 +42,28 @@ def find_pack(folder: Path) -> Path:
     raise WeightsMissing(f"The face pack at {folder} has {found}.", field=str(folder), cure=CURE)
 
 
-def open_pack(folder: Path, providers: Sequence[str], session: Callable[[Path], Any] | None = None) -> Pack:
+def open_pack(
+    folder: Path,
+    providers: Sequence[str],
+    session: Callable[[Path], Any] | None = None,
+    *,
+    detector_of: Path | None = None,
+) -> Pack:
     """Opens detector and recogniser of the pack in `folder` with onnxruntime's `providers`.
 
     session: given a model's file, what runs it in the place of onnxruntime's InferenceSession.
+    detector_of: the pack that lends its detector where `folder` has none, as the folder of a recogniser alone.
 
     Raises WeightsMissing when the folder or one of the two models is not there, WeightsCorrupt when a file is damaged
     or is not what it should be.
     """
     folder = find_pack(folder)
     try:
-        analysis = FaceAnalysis(
-            name=str(folder), allowed_modules=["detection", "recognition"], providers=list(providers)
-        )
+        detector, recogniser = _open_models(folder, providers, detector_of)
+    except InstantIDError:
+        raise
     except Exception as error:  # onnxruntime, protobuf and insightface each have their own kinds
         raise _explained(folder, error) from error
-    detector, recogniser = analysis.models["detection"], analysis.models.get("recognition")
-    if recogniser is None:
-        raise _task_missing(folder, "recognition")
     if not getattr(detector, "use_kps", False):
         raise WeightsCorrupt(f"The detector in {folder} gives no keypoints.", field=str(folder), cure=CURE)
     if not isinstance(recogniser.input_size[0], int) or len(recogniser.output_shape) != 2:
@@ -66,6 +74,30 @@ def open_pack(folder: Path, providers: Sequence[str], session: Callable[[Path], 
             for model, options in ((detector, {"static_shape_sessions": False}), (recogniser, {}))
         )
     return Pack(detector, recogniser)
+
+
+def open_recogniser(folder: Path, providers: Sequence[str]) -> Any:
+    """insightface's ArcFaceONNX of the pack in `folder` alone. Raises WeightsMissing when it has none."""
+    folder = find_pack(folder)
+    for file in sorted(folder.glob("*.onnx")):
+        model: Any = get_model(str(file), providers=list(providers))
+        if model is not None and model.taskname == "recognition":
+            return model
+    raise _task_missing(folder, "recognition")
+
+
+def _open_models(folder: Path, providers: Sequence[str], detector_of: Path | None) -> Pack:
+    try:
+        analysis = FaceAnalysis(
+            name=str(folder), allowed_modules=["detection", "recognition"], providers=list(providers)
+        )
+    except AssertionError:  # insightface wants a detector
+        if detector_of is None:
+            raise
+        return Pack(open_pack(detector_of, providers).detector, open_recogniser(folder, providers))
+    if "recognition" not in analysis.models:
+        raise _task_missing(folder, "recognition")
+    return Pack(analysis.models["detection"], analysis.models["recognition"])
 
 
 def _holds_models(folder: Path) -> bool:
@@ -87,4 +119,4 @@ def _explained(folder: Path, error: Exception) -> WeightsMissing | WeightsCorrup
 
 def _task_missing(folder: Path, task: str) -> WeightsMissing:
     message = f"The face pack at {folder} has no model for {task}."
-    return WeightsMissing(message, field=str(folder), cure=CURE)
+    return WeightsMissing(message, field=str(folder), cure=DETECTOR_CURE if task == "detection" else CURE)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from insightface.model_zoo import get_model
 from PIL import Image
 
-from errors import WeightsMissing
 from face.analyzer import embedding
-from face.pack import CURE, find_pack
+from face.pack import open_recogniser
 
 
 class Recogniser:
@@ -26,13 +23,7 @@ class Recogniser:
     """
 
     def __init__(self, pack: Path, providers: Sequence[str] = ("CPUExecutionProvider",)) -> None:
-        folder = find_pack(Path(pack))
-        for file in sorted(folder.glob("*.onnx")):
-            model: Any = get_model(str(file), providers=list(providers))
-            if model is not None and model.taskname == "recognition":
-                self._model = model
-                return
-        raise WeightsMissing(f"The face pack at {folder} has no model for recognition.", field=str(folder), cure=CURE)
+        self._model = open_recogniser(Path(pack), providers)
 
     def embed(self, image: Image.Image, keypoints: np.ndarray) -> np.ndarray:
         """(512,) float32, raw, of the face of a picture (RGB) with these keypoints, (5, 2) x, y px."""

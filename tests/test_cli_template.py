@@ -18,7 +18,7 @@ from template_adapter.linear import About, LinearMap, load_map, unit
 from weights.registry import PROFILES
 
 ROOT = Path(__file__).parent.parent
-PACK = ROOT / "assets" / "miniature" / "face"
+FOREIGN = ROOT / "assets" / "miniature" / "face_other"
 EXAMPLES = ROOT / "assets" / "examples"
 
 
@@ -110,7 +110,7 @@ def test_files_that_name_other_people_row_by_row_are_not_pairs(command):
 
 REPORT = ("report", "--source", "theirs.npy", "--target", "ours.npy", "--out", "r")
 ADAPTED = ("--adapter", "a.safetensors")
-VALIDATE = ("validate", "--set", "set", "--source-pack", PACK, "--out", "v", "--adapter")
+VALIDATE = ("validate", "--set", "set", "--source-pack", FOREIGN, "--out", "v", "--adapter")
 APPLY = ("apply", "--adapter", "a.safetensors", "--input", "theirs.npy", "--output")
 
 
@@ -175,13 +175,13 @@ def test_photos_of_a_folder_go_through_both_recognisers(command, tmp_path):
     with Image.open(EXAMPLES / "no_face.jpg") as photo:
         photo.save(tmp_path / "photos" / "4.png")
     (tmp_path / "photos" / "5.jpg").write_bytes(b"no picture")
-    options = ("--source", "photos", "--target", "photos", "--source-pack", PACK)
+    options = ("--source", "photos", "--target", "photos", "--source-pack", FOREIGN)
     code, out, err = command("fit", *options, "--out", "a.safetensors", "--held-out", "0", "--json")
     assert code == 0, err
     told = json.loads(out)
-    assert (told["pairs"], told["people"], told["source"], told["target"]) == (6, 3, "face", "face")
+    assert (told["pairs"], told["people"], told["source"], told["target"]) == (6, 3, "face_other", "face")
     assert "without --target-pack the target is the miniature's" in err
-    assert told["cosine"] > 0.99, "a recogniser mapped onto itself"
+    assert told["cosine"] > 0.99, "six pairs of three people are fitted exactly"
     assert "2 photos without a face" in err
 
 
@@ -229,7 +229,7 @@ def test_validation_counts_and_shows(drawing, pairs, tmp_path):
         with Image.open(EXAMPLES / f"person_{person}.jpg") as photo:
             photo.save(tmp_path / "set" / f"{person}.png")
     (tmp_path / "set" / "5.jpg").write_bytes(b"no picture")
-    options = ("--set", "set", "--adapter", "a.safetensors", "--source-pack", PACK, "--out", "v", "--max-ids", "2")
+    options = ("--set", "set", "--adapter", "a.safetensors", "--source-pack", FOREIGN, "--out", "v", "--max-ids", "2")
     code, out, err = drawing("validate", *options, "--threshold", "0.3")
     assert code == 0, err
     assert "from the mapped template | 2 |" in out

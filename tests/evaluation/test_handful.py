@@ -64,6 +64,6 @@ def test_the_detector_is_held_against_what_was_drawn(evaluation: Evaluation) -> 
 
 def test_all_of_it_can_be_written(evaluation: Evaluation) -> None:
     figures = json.loads(json.dumps(evaluation.figures, allow_nan=False))
-    assert figures["bundle_megabytes"] == pytest.approx(61, abs=2)
+    assert figures["bundle_megabytes"] < 60
     assert figures["pictures"] == 3
     assert 0 <= figures["prompt"]["place"] <= 1

@@ -45,6 +45,23 @@ def test_a_missing_model_is_named_by_its_task(flag_pack, tmp_path, gone, task):
         open_pack(tmp_path / "pack", CPU)
 
 
+def test_a_recogniser_alone_borrows_a_detector(flag_pack, tmp_path):
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy(flag_pack / "rec.onnx", alone / "r50.onnx")
+    with pytest.raises(WeightsMissing, match="no model for detection") as caught:
+        open_pack(alone, CPU)
+    assert "another pack" in caught.value.cure
+    pack = open_pack(alone, CPU, detector_of=flag_pack)
+    assert Path(pack.detector.model_file) == flag_pack / "det.onnx"
+    assert Path(pack.recogniser.model_file) == alone / "r50.onnx"
+    with pytest.raises(WeightsMissing, match="no model for detection"):
+        open_pack(alone, CPU, detector_of=alone)
+    whole = tmp_path / "whole"
+    shutil.copytree(flag_pack, whole)
+    assert Path(open_pack(whole, CPU, detector_of=flag_pack).detector.model_file) == whole / "det.onnx"
+
+
 @pytest.mark.parametrize("name", ["det.onnx", "rec.onnx"])
 @pytest.mark.parametrize("damage", ["empty", "half", "page"])
 def test_a_damaged_model_is_named(flag_pack, tmp_path, name, damage):

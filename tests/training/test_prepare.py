@@ -192,7 +192,8 @@ def test_a_folder_of_other_photos_or_settings_is_refused(photos, tmp_path):
     with pytest.raises(RequestError, match="limits"):
         prepare(listed, out, PACK, det_size=DET_SIZE, limits=replace(LIMITS, min_face=40))
     other = tmp_path / "elsewhere" / PACK.name
-    shutil.copytree(PACK.parent / "face_other", other)
+    shutil.copytree(PACK, other)
+    shutil.copy(PACK.parent / "face_other" / "rec.onnx", other / "rec.onnx")
     with pytest.raises(RequestError, match=r"\(pack\)"):
         prepare(listed, out, other, det_size=DET_SIZE, limits=LIMITS)
     with pytest.raises(RequestError, match="photos, names"):

@@ -63,9 +63,6 @@ def test_the_foreign_pack_tells_people_apart_in_a_space_of_its_own(unseen):
     ours, theirs = (Recogniser(pack).embed_faces(images, unseen.keypoints[::3]) for pack in (ASSETS, OTHER_ASSETS))
     cosine = (ours * theirs).sum(axis=1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1)
     assert abs(cosine.mean()) < 0.05, "no template of one means anything to the other"
-    assert (OTHER_ASSETS / "det.onnx").read_bytes() == (ASSETS / "det.onnx").read_bytes()
-    analysis = open_analysis(OTHER_ASSETS)
-    assert {type(model).__name__ for model in analysis.models.values()} == {"SCRFD", "ArcFaceONNX"}
 
 
 def test_real_photograph():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def unfold(page, name: str) -> None:
-    """Opens a fold. gradio gives its controls their first values a frame after they appear: what is set sooner is lost."""
+    """Opens a fold. gradio gives its controls their first values a frame after they appear: sooner is lost."""
     page.locator(f"#{name} > button").click()
     page.locator(f"#{name} .open").wait_for()
     page.evaluate(_FRAMES, 3)

@@ -15,7 +15,7 @@ from PIL import Image
 from face.analyzer import FaceAnalyzer
 from face.photo import open_photo
 from training.miniature.draw import render, render_group, render_place
-from training.miniature.face_pack import OTHER_ASSETS
+from training.miniature.face_pack import ASSETS, OTHER_ASSETS
 from training.miniature.person import EXAMPLE_SEEDS, Person
 from training.miniature.shot import Shot
 from weights.registry import PROFILES
@@ -99,7 +99,7 @@ def example_pictures(side: int = SIDE) -> dict[str, np.ndarray]:
 
 def example_template(folder: Path = FOLDER) -> np.ndarray:
     """(512,) float32: what the foreign recogniser keeps of the first example photo."""
-    analyzer = FaceAnalyzer(OTHER_ASSETS, det_size=PROFILES["miniature"].det_size)
+    analyzer = FaceAnalyzer(OTHER_ASSETS, det_size=PROFILES["miniature"].det_size, detector_of=ASSETS)
     return analyzer.faces(open_photo(folder / TEMPLATE_OF))[0].embedding
 
 

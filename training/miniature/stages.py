@@ -80,8 +80,8 @@ def draw_data(
 def face(data: Data, out: Out, seed: Seed = 0, steps: Steps = None, people: FacePeople = recogniser.PEOPLE) -> None:
     """Train recognisers and detector with their own programs.
 
-    ``OUT/face`` is the pack that the miniature is conditioned with; ``OUT/face_other`` has the same detector and a
-    recogniser of another architecture and seed, which no other stage reads.
+    ``OUT/face`` is the pack that the miniature is conditioned with; ``OUT/face_other`` is a recogniser alone, of
+    another architecture and seed, which no other stage but the template map reads.
     """
     for pack, part, program, file, options in (
         ("face", "recogniser", recogniser.main, RECOGNISER_FILE, ["--seed", str(seed)]),
@@ -97,7 +97,6 @@ def face(data: Data, out: Out, seed: Seed = 0, steps: Steps = None, people: Face
             alone.submit(program, arguments).result()
         (out / pack).mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / file, out / pack / file)
-    shutil.copyfile(out / "face" / DETECTOR_FILE, out / "face_other" / DETECTOR_FILE)
 
 
 @app.command("codec")
