@@ -43,12 +43,14 @@ def empty(examples: Sequence[Example]) -> str:
 def working(previews: Sequence[Image.Image], fraction: float | None, *, behind: str = "") -> str:
     """A run is under way.
 
-    previews: the unfinished pictures; before the first one `behind` (an image URL) is shown, blurred.
+    previews: the unfinished pictures, shown at four times their size at most; before the first one `behind` (an image
+        URL) is shown, blurred.
     fraction: of the run, None while it is not known.
     """
     if previews:
         shown = "".join(
-            f'<img src="{data_url(picture, LIVE_SIDE, quality=75)}" alt="Unfinished picture {number + 1}">'
+            f'<img src="{data_url(picture, LIVE_SIDE, quality=75)}" alt="Unfinished picture {number + 1}" '
+            f'style="--wide:{picture.width}px;--tall:{picture.height}px">'
             for number, picture in enumerate(previews)
         )
         body = f'<div class="pictures many-{len(previews) if len(previews) <= 4 else "more"}">{shown}</div>'
