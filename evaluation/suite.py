@@ -50,7 +50,7 @@ SUITES = {
     suite.name: suite
     for suite in (
         Suite("quick", people=33, gallery=100, pictures=66, views=1, parts=11, sweep=0),
-        Suite("full", people=33, gallery=100, pictures=66, views=3, parts=33, sweep=6),
+        Suite("full", people=99, gallery=100, pictures=198, views=3, parts=33, sweep=6),
     )
 }
 
