@@ -62,8 +62,10 @@ class LinearMap:
 
     @property
     def fingerprint(self) -> str:
-        """12 hexadecimal digits of the numbers, by which results name the map that made them."""
-        digest = hashlib.sha256(self.matrix.tobytes())
+        """12 hexadecimal digits of all that `apply` goes by, by which results name the map that made them."""
+        length = float(self.about.target_length) if self.about.unit else None
+        digest = hashlib.sha256(json.dumps([self.matrix.shape, self.bias is None, length]).encode())
+        digest.update(self.matrix.tobytes())
         digest.update(b"" if self.bias is None else self.bias.tobytes())
         return digest.hexdigest()[:12]
 

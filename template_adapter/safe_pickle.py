@@ -50,7 +50,7 @@ def load_array(data: bytes, *, field: str = "template") -> np.ndarray:
     except RequestError:
         raise
     except _Foreign as error:
-        message = f"The pickle asks for {error}, which is no part of an array of numbers."
+        message = f"The pickle holds {error}, not one array of plain numbers."
         raise RequestError(message, field=field, cure=CURE) from error
     except _Keyed as error:
         message = "The pickle holds a dictionary or a set, not an array of numbers."
@@ -60,7 +60,7 @@ def load_array(data: bytes, *, field: str = "template") -> np.ndarray:
 
 
 class _Foreign(Exception):
-    """A name that has no business in an array; shortened and quoted, because the file chose it."""
+    """What has no business in an array; a name is shortened and quoted, because the file chose it."""
 
 
 class _Keyed(Exception):
@@ -70,13 +70,13 @@ class _Keyed(Exception):
 class _Dtype:
     def __init__(self, code: Any = None, *_: Any) -> None:
         if not isinstance(code, str) or not NUMBERS.fullmatch(code):
-            raise _Foreign("a dtype that is no plain number")
+            raise _Foreign("objects or another dtype")
         self.code, self.order = code, "="
 
     def __setstate__(self, state: Any) -> None:
         order = state[1]
         if order not in ("<", ">", "=", "|"):
-            raise _Foreign("a dtype that is no plain number")
+            raise _Foreign("objects or another dtype")
         self.order = order
 
     def numpy(self) -> np.dtype:
@@ -141,7 +141,7 @@ class _Reader(_Unpickler):
     def load_build(self) -> None:
         """State goes to what was made here and nowhere else: on a class or a function it would stay behind."""
         if len(self.stack) < 2 or not isinstance(self.stack[-2], _Dtype | _Array):
-            raise _Foreign("a state for something that is no array")
+            raise _Foreign("a state for something else")
         super().load_build()
 
     def load_bytes_of_an_array(self) -> None:
@@ -164,15 +164,15 @@ def _array(found: Any) -> np.ndarray:
     if isinstance(found, _Array) and found.parts is not None:
         data, dtype, shape, fortran = found.parts
         if not isinstance(dtype, _Dtype) or not isinstance(data, bytes | bytearray):
-            raise _Foreign("an array without numbers")
+            raise _Foreign("an unfinished array")
         if not isinstance(shape, tuple) or len(shape) > MAX_AXES:
-            raise _Foreign("an impossible shape")
+            raise _Foreign("an array of an impossible shape")
         if not all(type(side) is int and 0 <= side <= MAX_VALUES for side in shape):
-            raise _Foreign("an impossible shape")
+            raise _Foreign("an array of an impossible shape")
         if math.prod(shape) > MAX_VALUES:
             raise _Foreign(f"more than {MAX_VALUES:,} numbers")
         flat = np.frombuffer(bytes(data), dtype.numpy())
         return flat.reshape(shape, order="F" if fortran else "C").astype(flat.dtype.newbyteorder("="))
     if isinstance(found, list | tuple) and found and all(type(value) in (int, float) for value in found):
         return np.array(found, np.float64)
-    raise _Foreign("something that is no array of numbers")
+    raise _Foreign("something else")

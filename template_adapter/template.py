@@ -63,7 +63,7 @@ def checked(values: Any, *, field: str = "template", dimensions: int = DIMENSION
         raise (WrongWidth if vector.ndim == 1 else RequestError)(
             f"The template has {shape or 'no'} numbers, not {dimensions}.", field=field, cure=cure
         )
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         vector = vector.astype(np.float32)
     length = np.linalg.norm(vector.astype(np.float64))
     if not length <= np.finfo(np.float32).max:

@@ -257,7 +257,7 @@ def test_validation_counts_and_shows(drawing, pairs, tmp_path):
         ((*REPORT, "--threshold", ".5", "--false-match-rate", ".01"), "contradict each other"),
         (("apply", "--adapter", "known.safetensors", "--input", ".", "--output", "b.npy"), "is a folder, not a file"),
         (("apply", "--adapter", "known.safetensors", "--input", "one.npy", "--output", "b.npy"), "is one vector, not"),
-        (("reconstruct", "--input", "short.txt", "--output", "b.jpg"), "360 bytes, which are not 512 numbers"),
+        (("reconstruct", "--input", "short.txt", "--output", "b.jpg"), "360 bytes that do not show"),
         (("reconstruct", "--input", "numbers.csv", "--output", "b.jpg"), "3 numbers, not 512"),
         (("reconstruct", "--input", "big.json", "--output", "b.jpg"), "no list of numbers"),
         (("apply", "--adapter", "none", "--input", "theirs.npy", "--output", "b.npy"), "no adapter"),

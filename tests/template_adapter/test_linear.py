@@ -26,6 +26,22 @@ def test_a_saved_map_is_the_map(tmp_path, bias):
     np.testing.assert_array_equal(loaded.apply(vectors), fitted.apply(vectors))
 
 
+def test_whatever_maps_in_another_way_has_another_fingerprint():
+    matrix, bias = FITTED.matrix[:4, :4], FITTED.bias[:4]
+    longer = replace(ABOUT, target_length=23.0)
+    maps = [
+        *(LinearMap(matrix, bias, about) for about in (ABOUT, longer, replace(ABOUT, unit=False))),
+        LinearMap(matrix[:, ::-1], bias, ABOUT),
+        LinearMap(matrix, bias[::-1], ABOUT),
+        LinearMap(matrix, None, ABOUT),
+        LinearMap(matrix.reshape(2, 8), None, ABOUT),
+        LinearMap(np.vstack([matrix, bias]), None, ABOUT),
+    ]
+    assert len({fitted.fingerprint for fitted in maps}) == len(maps)
+    renamed = LinearMap(matrix, bias, replace(ABOUT, source="another", pairs=11))
+    assert renamed.fingerprint == maps[0].fingerprint
+
+
 def test_a_map_is_written_whole_and_with_the_rights_of_any_file(tmp_path):
     path = tmp_path / "a.safetensors"
     FITTED.save(path)

@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import time
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from errors import RequestError
+from errors import RequestError, WrongWidth
 from template_adapter import safe_pickle
 from template_adapter.linear import unit
 from template_adapter.reading import is_picture, read_bytes, read_template
@@ -46,6 +47,7 @@ GOOD = {
     "numbers between commas": ",".join(map(str, VECTOR.tolist())).encode() + b"\n",
     "numbers in lines": "\n".join(map(str, VECTOR.tolist())).encode(),
     "base64 of floats": base64.b64encode(VECTOR.tobytes()),
+    "json after a byte-order mark": b"\xef\xbb\xbf" + json.dumps(VECTOR.tolist()).encode(),
     "base64 of doubles": base64.b64encode(VECTOR.astype(np.float64).tobytes()),
     "base64 in lines": base64.encodebytes(VECTOR.tobytes()),
     "base64 for urls": base64.urlsafe_b64encode(VECTOR.tobytes()).rstrip(b"="),
@@ -134,6 +136,17 @@ def test_a_hostile_pickle_is_refused_without_side_effect(data, tmp_path, monkeyp
         read_template(data)
 
 
+def test_a_refused_pickle_is_told_in_one_sentence():
+    for data, held in (
+        (["a"], "something else"),
+        ((VECTOR,), "something else"),
+        (VECTOR * 1j, "objects or another dtype"),
+    ):
+        with pytest.raises(RequestError) as told:
+            load_array(pickle.dumps(data))
+        assert told.value.message == f"The pickle holds {held}, not one array of plain numbers."
+
+
 def bomb():
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -165,12 +178,21 @@ BAD = {
     "json cut": (b"[1, 2", "no list"),
     "json of another name": (b'{"face": [1, 2]}', "exactly one template"),
     "json of two": (b'{"vector": [1], "template": [1]}', "exactly one template"),
-    "base64 of another length": (base64.b64encode(VECTOR.tobytes()[:-4]), "bytes"),
+    "json of true": (json.dumps([True] * 512).encode(), "no list"),
+    "json of words": (json.dumps(["1"] * 512).encode(), "no list"),
+    "numbers in groups": (b",".join([b"1_0"] * 512), "of no kind"),
+    "decimal commas": (b";".join([b"1,5"] * 256), "of no kind"),
+    "base64 of another length": (base64.b64encode(VECTOR.tobytes()[:-4]), "511 numbers, not 512"),
+    "base64 of big-endian floats": (base64.b64encode(VECTOR.astype(">f4").tobytes()), "do not show"),
+    "base64 of zeros": (base64.b64encode(bytes(2048)), "do not show"),
+    "base64 of NaN": (base64.b64encode(np.where(np.arange(512) == 7, np.nan, VECTOR).tobytes()), "do not show"),
+    "a signalling NaN": (npy(np.full(512, 0x7FF0000000000001).view(np.float64)), "NaN"),
     "a photo": (b"\xff\xd8\xff\xe0" + b"\0" * 600, "picture"),
-    "base64 of a few numbers": (base64.b64encode(VECTOR[:90].tobytes()), "holds 360 bytes, which are not 512 numbers"),
+    "base64 of a few numbers": (base64.b64encode(VECTOR[:90].tobytes()), "90 numbers, not 512"),
     "a few numbers between commas": (b"0.5, 1e-3, 2", "3 numbers, not 512"),
     "words between commas": (b"height,weight\n1,2\n", "of no kind"),
     "a whole number without end in JSON": (b"[" + b",".join([b"1" + b"0" * 400] * 512) + b"]", "no list"),
+    "a header of 40 GB": (npy(VECTOR).replace(b"(512,), }" + b" " * 8, b"(10000000000,), }"), "damaged"),
     "a header that breaks off": (npy(VECTOR).replace(b"(512,)", b"(512, "), "damaged"),
     "an archive of damaged deflation": (deflated(), "damaged"),
     "a length past what float32 holds": (npy(np.full(512, 3e38)), "infinite"),
@@ -186,8 +208,52 @@ def test_what_is_no_template_is_told(data, words):
     assert told.value.field == "template" and told.value.cure
 
 
+@pytest.mark.parametrize("given", ["<f2", "<f4", "<f8"])
+@pytest.mark.parametrize("width", [128, 256, 512, 1024, 2048])
+@pytest.mark.parametrize("before", ["<f2", "<f4", "<f8"])
+def test_bare_floats_are_never_taken_for_floats_of_another_width(given, width, before):
+    """Whatever precision they had before: doubles of what was float32 end in zeros."""
+    rng = np.random.default_rng(width)
+    for vector in (rng.normal(size=width), rng.laplace(size=width) / width**0.5, rng.uniform(-1, 1, width)):
+        stored = vector.astype(before).astype(given)
+        text = base64.b64encode(stored.tobytes())
+        for dimensions in (128, 256, 512, 1024, 2048, 4096):
+            if dimensions == width:
+                np.testing.assert_array_equal(read_template(text, dimensions=dimensions), stored.astype(np.float32))
+            else:
+                with pytest.raises(WrongWidth, match=f"{width} numbers, not {dimensions}"):
+                    read_template(text, dimensions=dimensions)
+
+
+def test_a_header_is_held_against_the_file_before_anything_is_reserved():
+    tracemalloc.start()
+    try:
+        with pytest.raises(RequestError):
+            read_template(BAD["a header of 40 GB"][0])
+        assert tracemalloc.get_traced_memory()[1] < 2**22
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_place_without_a_name_is_told_as_it_was_given():
+    with pytest.raises(RequestError, match=r"^\. cannot be read"):
+        read_bytes(".")
+
+
 @given(
-    st.sampled_from(["npy", "npz", "npz, compressed", "pickle 0", "pickle 2", "pickle 5", "json", "base64 of npy"]),
+    st.sampled_from(
+        [
+            "npy",
+            "npz",
+            "npz, compressed",
+            "pickle 0",
+            "pickle 2",
+            "pickle 5",
+            "json",
+            "base64 of npy",
+            "base64 of floats",
+        ]
+    ),
     st.lists(st.tuples(st.integers(0, 400), st.binary(min_size=1, max_size=3)), max_size=4),
     st.none() | st.integers(0, 1500),
 )
