@@ -19,11 +19,13 @@ from commands.watching import bar
 from errors import RequestError
 from generation.loading import pick_profile
 from template_adapter.fit import METHODS, fit
-from template_adapter.linear import load_map
-from template_adapter.pairs import PER_PERSON, Pairs, number_people
+from template_adapter.linear import About, load_map
+from template_adapter.pairs import PER_PERSON, Pairs
+from template_adapter.people import People as Named
+from template_adapter.people import people_of, read_people
 from template_adapter.photos import embed_folder
-from template_adapter.report import PUBLISHED_THRESHOLD, SIZES, UNDETERMINED, sweep
-from template_adapter.vectors import Array, open_vectors, read_people, row_lengths
+from template_adapter.report import OF_AVERAGES, PUBLISHED_THRESHOLD, SIZES, sweep, undetermined
+from template_adapter.vectors import Array, open_vectors, row_lengths
 from weights.registry import ASSETS
 
 Source = Annotated[Path, typer.Option(help="Templates of the recogniser to map from: .npy, .npz, .parquet or photos.")]
@@ -40,6 +42,8 @@ SourceName = Annotated[str | None, typer.Option(help="What the recogniser is cal
 TargetName = Annotated[str | None, typer.Option(help="What the weights' recogniser is called.", show_default=False)]
 
 MINIATURE_PACK = ASSETS / "miniature" / "face"
+FEW = 10
+"""Held-out people below whom their mean cosine says little."""
 
 
 def fit_command(
@@ -64,8 +68,8 @@ def fit_command(
     fitted.save(out)
     about, width = asdict(fitted.about), fitted.matrix.shape[0]
     determined = fitted.about.rank == width
-    if not determined:
-        print(f"note: {UNDETERMINED.format(of=f'{fitted.about.pairs:,} pairs', width=width)}", file=sys.stderr)
+    for note in _notes(fitted.about, pairs, width):
+        print(f"note: {note}", file=sys.stderr)
     if as_json:
         print(json.dumps({"file": str(out), "fingerprint": fitted.fingerprint, "determined": determined, **about}))
         return
@@ -156,6 +160,18 @@ def report_command(
     print(f"{out}: report.json, report.md, {', '.join(found.pictures())}", file=sys.stderr)
 
 
+def _notes(about: About, pairs: Pairs, width: int) -> list[str]:
+    """Sentences on what the figures of a fit do not say by themselves."""
+    notes = [] if about.rank == width else [undetermined(f"{about.pairs:,} pairs", width, about.method)]
+    unseen = pairs.others().people
+    if pairs.held_out and unseen < FEW:
+        notes.append(
+            f"Of {about.people + unseen:,} people {unseen} are held out, from whom held_out_cosine says "
+            f"{'little' if unseen else 'nothing'}: give more people, or a larger --held-out."
+        )
+    return notes + ([OF_AVERAGES] if pairs.per_person == "mean" else [])
+
+
 def _pairs(
     source: Path, target: Path, people: Path | None, source_pack: Path | None, target_pack: Path | None,
     told: Callable[[str, int, int], None], how: dict[str, Any],
@@ -164,7 +180,7 @@ def _pairs(
     if not source.is_dir() and not target.is_dir():
         (x, of_x), (y, of_y) = open_vectors(source, name="source"), open_vectors(target, name="target")
         whose = read_people(people) if people is not None else _same_people(of_x, of_y)
-        return Pairs(x, y, codes=number_people(whose), **how)
+        return Pairs(x, y, codes=None if whose is None else whose.codes, **how)
     if source.absolute() != target.absolute():
         raise RequestError(
             "Photos must be the same on both sides.", field="target", cure="Give one folder as --source and --target."
@@ -179,21 +195,27 @@ def _pairs(
     if found.left_out:
         print(f"note: {found.left_out} photos without a face were left out.", file=sys.stderr)
     x, y = found.rows
-    return Pairs(Array(x), Array(y), codes=number_people(found.people), **how)
+    return Pairs(Array(x), Array(y), codes=people_of(found.people, of="source").codes, **how)
 
 
-def _same_people(of_source: np.ndarray | None, of_target: np.ndarray | None) -> np.ndarray | None:
+def _same_people(of_source: Named | None, of_target: Named | None) -> Named | None:
     """Whose each row is. Raises RequestError where the files name two people for one row."""
     if of_source is None or of_target is None:
         return of_target if of_source is None else of_source
-    if of_source.shape == of_target.shape:
-        differing = np.flatnonzero(of_source.astype(str) != of_target.astype(str))
-        if len(differing):
-            raise RequestError(
-                f"Row {differing[0]}, counted from 0, is of one person in the source and of another in the target.",
-                field="people",
-                cure="Bring both files into one order; --people says whose the rows are where the names differ alone.",
-            )
+    counts = len(of_source.codes), len(of_target.codes)
+    if counts[0] != counts[1]:
+        raise RequestError(
+            f"The source says of {counts[0]} rows whose they are, the target of {counts[1]}.",
+            field="people",
+            cure="Name one person a row on both sides, or give --people.",
+        )
+    differing = of_source.differing(of_target)
+    if len(differing):
+        raise RequestError(
+            f"Row {differing[0]}, counted from 0, is of one person in the source and of another in the target.",
+            field="people",
+            cure="Bring both files into one order; --people says whose the rows are where the names differ alone.",
+        )
     return of_source
 
 

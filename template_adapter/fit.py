@@ -90,12 +90,14 @@ class Moments:
 
 
 def gather(pairs: Pairs, *, progress: Callable[[int, int], None] | None = None) -> Moments:
-    """One pass. progress: told (pairs seen, pairs in all)."""
+    """One pass. progress: told (rows behind us, rows in all)."""
     moments = Moments.empty(*pairs.widths)
     for done, part in pairs.parts():
         moments.add(part)
-        if progress is not None:
+        if progress is not None and done < pairs.rows:
             progress(done, pairs.rows)
+    if progress is not None:
+        progress(pairs.rows, pairs.rows)
     if moments.pairs < 2:
         raise RequestError("There are not two pairs to fit on.", field="source", cure="Give more people.")
     return moments

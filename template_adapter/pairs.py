@@ -9,12 +9,16 @@ from typing import Literal, get_args
 import numpy as np
 
 from errors import RequestError
-from template_adapter.vectors import Vectors, row_lengths
+from template_adapter.vectors import Vectors, evenly, row_lengths
 
 PerPerson = Literal["all", "weight", "mean"]
 PER_PERSON: tuple[PerPerson, ...] = get_args(PerPerson)
 PART = 4096
 """Rows of one part: 512 numbers of both sides in float64 are 32 MB."""
+CROWD = 4 * PART
+"""People who are averaged at a time."""
+NOTHING = 1e-9
+"""Length below which an average of vectors of length 1 is rounding."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +40,7 @@ class Pairs:
         codes: (rows,) whose each row is, numbered from 0; None when every row is a person of their own.
         per_person: "all": every pair counts 1; "weight": every person counts 1; "mean": the vectors of a person are
             averaged, and the averages are the pairs.
-        unit: vectors are brought to length 1 before anything else.
+        unit: vectors are brought to length 1 before anything else, and averages of them again.
         held_out: share of the people whom the fit does not see.
         limit: at most so many people take part in the fit, the same ones at every call; None for all.
         seed: of the choice of people.
@@ -101,11 +105,11 @@ class Pairs:
         For all rows, numbers alone are kept: who is held out, a person's weight, whose rows belong together; 10 to 30
         bytes a row, and none where every row is taken alike and nobody is held out.
         """
+        if self.per_person == "mean" and self.codes is not None:
+            yield from self._means(self.codes, self._in_order(self.codes), size)
+            return
         chosen = self._chosen()
         weights = self._weights(chosen)
-        if self.per_person == "mean" and self.codes is not None:
-            yield from self._means(self.codes, chosen, size)
-            return
         for start in range(0, self.rows, size):
             stop = min(start + size, self.rows)
             here = None if chosen is None else np.flatnonzero(chosen[start:stop])
@@ -133,8 +137,7 @@ class Pairs:
     def _sampled(self, rows: np.ndarray) -> Iterator[Part]:
         """rows: of the tables, or people where their averages are the pairs."""
         if self.per_person == "mean" and self.codes is not None:
-            chosen, mine = self._chosen(), np.isin(self.codes, rows)
-            yield from (part for _, part in self._means(self.codes, mine if chosen is None else mine & chosen, PART))
+            yield from (part for _, part in self._means(self.codes, rows, PART))
             return
         for start in range(0, len(rows), PART):
             here = rows[start : start + PART]
@@ -149,14 +152,22 @@ class Pairs:
 
     def _spread(self, limit: int) -> np.ndarray:
         """Rows, or people where their averages are the pairs."""
-        chosen = self._chosen()
         if self.per_person == "mean" and self.codes is not None:
-            rows = np.unique(self.codes if chosen is None else self.codes[chosen])
-        elif chosen is None:
-            return np.linspace(0, self.rows - 1, min(limit, self.rows)).astype(np.int64)
+            rows = self._in_order(self.codes)
         else:
+            chosen = self._chosen()
+            if chosen is None:
+                return evenly(self.rows, limit)
             rows = np.flatnonzero(chosen)
-        return rows if len(rows) <= limit else rows[np.linspace(0, len(rows) - 1, limit).astype(np.int64)]
+        return rows[evenly(len(rows), limit)]
+
+    def _in_order(self, codes: np.ndarray) -> np.ndarray:
+        """The people who take part, in the order of their first rows."""
+        chosen = self._chosen()
+        first = np.full(int(codes.max()) + 1, self.rows)
+        rows = np.arange(self.rows)[::-1] if chosen is None else np.flatnonzero(chosen)[::-1]
+        first[codes[rows]] = rows
+        return np.argsort(first, kind="stable")[: np.count_nonzero(first < self.rows)]
 
     def _chosen(self) -> np.ndarray | None:
         """(rows,) bool, None for all of them. Whether a person is held out depends on the seed and their number."""
@@ -176,30 +187,46 @@ class Pairs:
         counts = np.bincount(self.codes if chosen is None else self.codes[chosen], minlength=int(self.codes.max()) + 1)
         return (1 / np.maximum(counts, 1))[self.codes]
 
-    def _means(self, codes: np.ndarray, chosen: np.ndarray | None, size: int) -> Iterator[tuple[int, Part]]:
-        """Parts that end where a person ends; rows of a person may lie anywhere."""
-        rows = np.arange(self.rows) if chosen is None else np.flatnonzero(chosen)
-        rows = rows[np.argsort(codes[rows], kind="stable")]
-        edges = np.append(np.flatnonzero(np.diff(codes[rows], prepend=-1)), len(rows))
-        start = 0
-        while start < len(rows):
-            stop = int(edges[np.searchsorted(edges, start + size, side="right") - 1])
-            if stop <= start:
-                stop = int(edges[np.searchsorted(edges, start, side="right")])
-            here = edges[(edges >= start) & (edges < stop)] - start
-            counts = np.diff(np.append(here, stop - start))[:, None]
-            x, y = (np.asarray(table.pick(rows[start:stop]), np.float64) for table in (self.source, self.target))
-            x, y, lengths = self._scaled(x, y, rows[start:stop])
-            x, y, lengths = (np.add.reduceat(values, here, axis=0) / counts for values in (x, y, lengths[:, None]))
-            yield stop, Part(x, y, np.ones(len(here)), lengths[:, 0])
-            start = stop
+    def _means(self, codes: np.ndarray, people: np.ndarray, size: int) -> Iterator[tuple[int, Part]]:
+        """Averages of these people, in this order, wherever their rows lie; (rows behind us, part).
+
+        `CROWD` of them are summed at a time, in one pass over the rows that are theirs.
+        """
+        behind = 0
+        for start in range(0, len(people), CROWD):
+            crowd = people[start : start + CROWD]
+            place = np.full(int(codes.max()) + 1, -1)
+            place[crowd] = np.arange(len(crowd))
+            whose = place[codes]
+            rows = np.flatnonzero(whose >= 0)
+            sums = [np.zeros((len(crowd), width)) for width in (*self.widths, 1)]
+            for at in range(0, len(rows), size):
+                here = rows[at : at + size]
+                x, y = (np.asarray(table.pick(here), np.float64) for table in (self.source, self.target))
+                x, y, lengths = self._scaled(x, y, here)
+                order = np.argsort(whose[here], kind="stable")
+                found, edges = np.unique(whose[here][order], return_index=True)
+                for summed, values in zip(sums, (x, y, lengths[:, None]), strict=True):
+                    summed[found] += np.add.reduceat(values[order], edges, axis=0)
+            counts = np.bincount(whose[rows])[:, None]
+            behind += len(rows)
+            for at in range(0, len(crowd), size):
+                here = slice(at, at + size)
+                x, y, lengths = (summed[here] / counts[here] for summed in sums)
+                if self.unit:
+                    x, y = (self._again(values, name) for values, name in ((x, "source"), (y, "target")))
+                yield behind, Part(x, y, np.ones(len(x)), lengths[:, 0])
+
+    def _again(self, averages: np.ndarray, name: str) -> np.ndarray:
+        """Averages of vectors of length 1, brought to it again. Raises RequestError where they are none."""
+        lengths = np.linalg.norm(averages, axis=1)[:, None]
+        if (lengths < NOTHING).any():
+            raise RequestError(
+                f"The vectors of a person in {name} cancel each other out.", field=name, cure="Take all rows alike."
+            )
+        return averages / lengths
 
     def _scaled(self, x: np.ndarray, y: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Vectors as the fit takes them, and the lengths of the target's. Raises RequestError for rows of no face."""
         of_x, of_y = row_lengths(x, rows, name="source"), row_lengths(y, rows, name="target")
         return (x / of_x[:, None], y / of_y[:, None], of_y) if self.unit else (x, y, of_y)
-
-
-def number_people(people: np.ndarray | None) -> np.ndarray | None:
-    """Names or numbers of people as codes from 0, in the order of the sorted names."""
-    return None if people is None else np.unique(people, return_inverse=True)[1].reshape(-1)

@@ -25,9 +25,9 @@ PUBLISHED_THRESHOLD = 0.661
 PUBLISHED = (("8.6 M, 100 k or 10 k vectors", 0.90), ("1 k people", 0.82), ("100 people", 0.47))
 """Its cosines, on the vectors of the fit itself."""
 
-UNDETERMINED = (
-    "{of} do not determine a map from {width} numbers: held-in figures then say little, the held-out ones count, and "
-    "ordinary least squares is worst where there are nearly as many pairs as numbers. Give more, or take ridge."
+OF_AVERAGES = (
+    "Cosines are of people's averages: single templates, which `apply` and `reconstruct` take, are noisier and come "
+    "out lower."
 )
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
@@ -38,8 +38,8 @@ SHOWN = 150
 class Row:
     """One size of the sweep.
 
-    mse, held_out_mse: of one number of the vectors as the fit sees them: of length 1, or averages of such, where it
-    takes them so. Held-out pairs count alike, also where the fit weighs them by person.
+    mse, held_out_mse: of one number of the vectors as the fit sees them: of length 1, averages too, where it takes them
+    so. Held-out pairs count alike, also where the fit weighs them by person.
     """
 
     people: int
@@ -99,7 +99,8 @@ class Report:
     def notes(self) -> list[str]:
         """Sentences on what the table does not say by itself."""
         few = [f"{row.people:,}" for row in self.rows if row.rank < self.width]
-        return [UNDETERMINED.format(of=f"The pairs of {', '.join(few)} people", width=self.width)] if few else []
+        notes = [undetermined(f"The pairs of {', '.join(few)} people", self.width, self.method)] if few else []
+        return notes + ([OF_AVERAGES] if self.how["per_person"] == "mean" else [])
 
     def pictures(self) -> dict[str, Image.Image]:
         """By file name."""
@@ -195,6 +196,17 @@ def sweep(
         strangers=_stranger_cosines(mapped[some], y[some], codes[some]), spaces=_spaces(x, mapped, y),
         width=pairs.widths[0], how=how,
     )  # fmt: skip
+
+
+def undetermined(pairs: str, width: int, method: str) -> str:
+    """A sentence on a map from vectors of `width` numbers that these pairs do not determine, and what helps."""
+    little = f"{pairs} do not determine a map from {width} numbers: held-in figures then say little, the held-out ones"
+    if method != "ols":
+        return f"{little} count. Give more."
+    return (
+        f"{little} count, and ordinary least squares is worst where there are nearly as many pairs as numbers. "
+        "Give more, or take ridge."
+    )
 
 
 def _error(fitted: LinearMap, x: np.ndarray, y: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""Many vectors on disk, row by row: .npy stays there and is mapped, Parquet is read a row group at a time."""
+"""Many vectors on disk, row by row: .npy stays there and is mapped, Parquet is read forwards, a batch at a time."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from errors import RequestError
+from template_adapter.people import People, numbered, people_of
 
 CURE = "Give a .npy, .npz or .parquet file of vectors, one a row."
 COLUMNS = ("embedding", "embeddings", "template", "vector")
 PEOPLE = ("person", "people", "identity", "label")
-
+BATCH = 4096
+"""Rows of a Parquet file that are decoded at a time: 512 numbers in float32 are 8 MB."""
 
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -36,6 +38,11 @@ def row_lengths(values: np.ndarray, rows: np.ndarray, *, name: str) -> np.ndarra
     raise RequestError(
         f"Row {row} of {name}, counted from 0, {what}.", field=name, cure="Leave such rows out of both sides."
     )
+
+
+def evenly(count: int, most: int) -> np.ndarray:
+    """At most so many of `count` places, evenly spread."""
+    return np.linspace(0, count - 1, min(count, most)).astype(np.int64)
 
 
 @contextmanager
@@ -93,15 +100,18 @@ class Array:
 
 
 class Parquet:
-    """One column of lists, or as many columns of numbers as the vectors are wide. The last row group read is kept."""
+    """One column of lists, or as many columns of numbers as the vectors are wide.
+
+    Rows are decoded forwards and the last batch is kept, so that rows in ascending order are one pass over the file and
+    memory depends neither on their number nor on the size of the row groups; going back starts at a row group again.
+    """
 
     def __init__(self, path: Path, *, name: str) -> None:
         import pyarrow.parquet as parquet
 
         self._path, self._name = path, name
-        self._kept = (-1, np.empty((0, 0), np.float32))
         with damage_told(path.name, name):
-            self._file = parquet.ParquetFile(path)
+            self._file = parquet.ParquetFile(path, buffer_size=2**16, pre_buffer=False)
             self._schema = self._file.schema_arrow
             counts = [self._file.metadata.row_group(i).num_rows for i in range(self._file.metadata.num_row_groups)]
         lists = [one for one in COLUMNS if one in self._schema.names]
@@ -109,7 +119,11 @@ class Parquet:
         self._starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         if self._starts[-1] == 0:
             raise RequestError(f"{path.name} has no rows.", field=name, cure=CURE)
-        self._width = self._group(0).shape[1]
+        self._width = 0
+        self._batches: Iterator[Any] = iter(())
+        self._first, self._kept = 0, np.empty((0, 0), np.float32)
+        self._seek(0)
+        self._width = self._kept.shape[1]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -120,52 +134,70 @@ class Parquet:
 
     def pick(self, indices: np.ndarray) -> np.ndarray:
         found = np.empty((len(indices), self._width), np.float32)
-        groups = np.searchsorted(self._starts, indices, side="right") - 1
-        for group in np.unique(groups):
-            here = groups == group
-            found[here] = self._group(int(group))[indices[here] - self._starts[group]]
+        order = np.argsort(indices, kind="stable")
+        rising = indices[order]
+        done = 0
+        while done < len(order):
+            self._seek(int(rising[done]))
+            stop = int(np.searchsorted(rising, self._first + len(self._kept)))
+            found[order[done:stop]] = self._kept[rising[done:stop] - self._first]
+            done = stop
         return found
 
-    def people(self) -> np.ndarray | None:
+    def people(self) -> People | None:
         """The column that says whose each row is, when there is one."""
         named = [one for one in PEOPLE if one in self._schema.names]
         if not named:
             return None
         with damage_told(self._path.name, self._name):
-            column = self._file.read(columns=named[:1]).column(0)
-            people = column.to_numpy()
-        if column.null_count:
-            raise RequestError(
-                f"The column {named[0]} of {self._name} names nobody in {column.null_count} rows.",
-                field="people",
-                cure="Fill it, or leave those rows out.",
-            )
-        return people
+            parts = (batch.column(0).to_pylist() for batch in self._file.iter_batches(columns=named[:1]))
+            return numbered(parts, of=f"The column {named[0]} of {self._name}")
 
-    def _group(self, number: int) -> np.ndarray:
-        if self._kept[0] != number:
-            self._kept = (number, self._read(number))
-        return self._kept[1]
+    def _seek(self, row: int) -> None:
+        """Decodes until the batch with this row is the one that is kept."""
+        group = int(np.searchsorted(self._starts, row, side="right")) - 1
+        if row < self._first or self._starts[group] > self._first + len(self._kept) or not len(self._kept):
+            groups = range(group, len(self._starts) - 1)
+            self._first, self._kept = int(self._starts[group]), self._kept[:0]
+            self._batches = self._file.iter_batches(BATCH, row_groups=groups, columns=self._columns)
+        while row >= self._first + len(self._kept):
+            self._first += len(self._kept)
+            self._kept = self._kept[:0]
+            with damage_told(self._path.name, self._name):
+                batch = next(self._batches)
+            self._kept = self._decoded(batch)
 
-    def _read(self, number: int) -> np.ndarray:
-        with damage_told(self._path.name, self._name):
-            table = self._file.read_row_group(number, columns=self._columns)
+    def _decoded(self, batch: Any) -> np.ndarray:
+        """The vectors of a batch that begins at row `_first`. Raises RequestError unless all are of one length."""
         try:
             if len(self._columns) == 1:
-                column: Any = table.column(0).combine_chunks()
-                flat = column.flatten().to_numpy(zero_copy_only=False)
-                values = flat.reshape(len(column), -1)
+                values = self._of_lists(batch.column(0))
             else:
-                values = np.stack([column.to_numpy() for column in table.columns], axis=1)
+                values = np.stack([column.to_numpy(zero_copy_only=False) for column in batch.columns], axis=1)
             with np.errstate(over="ignore"):
-                values = values.astype(np.float32)
-        except (AttributeError, ValueError, TypeError, ZeroDivisionError) as error:
+                return values.astype(np.float32)
+        except (ValueError, TypeError) as error:
             raise self._odd() from error
-        if len(values) != self._starts[number + 1] - self._starts[number]:
+
+    def _of_lists(self, column: Any) -> np.ndarray:
+        from pyarrow import compute, types
+
+        if not any(kind(column.type) for kind in (types.is_list, types.is_large_list, types.is_fixed_size_list)):
             raise self._odd()
-        if number and values.shape[1] != self._width:
-            raise self._odd()
-        return values
+        lengths = compute.fill_null(compute.call_function("list_value_length", [column]), 0).to_numpy(
+            zero_copy_only=False
+        )
+        width = self._width or int(lengths[0])
+        wrong = np.flatnonzero((lengths != width) | (lengths == 0))
+        if len(wrong):
+            row, found = self._first + int(wrong[0]), int(lengths[wrong[0]])
+            what = f"holds {found} numbers, the first {width}" if found else "is empty"
+            raise RequestError(
+                f"Row {row} of {self._name}, counted from 0, {what}.",
+                field=self._name,
+                cure="Leave such rows out of both sides.",
+            )
+        return column.flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
 
     def _odd(self) -> RequestError:
         return RequestError(
@@ -192,7 +224,7 @@ def _wide(schema: Any, name: str) -> list[str]:
     return [one.name for one in columns]
 
 
-def open_vectors(path: Path, *, name: str) -> tuple[Vectors, np.ndarray | None]:
+def open_vectors(path: Path, *, name: str) -> tuple[Vectors, People | None]:
     """A file of vectors, and whose each row is when the file says so.
 
     name: of the option that errors are reported under. An .npz holds one table of two axes and perhaps one of one
@@ -213,27 +245,9 @@ def open_vectors(path: Path, *, name: str) -> tuple[Vectors, np.ndarray | None]:
             tables = [array for array in arrays.values() if array.ndim == 2 or len(arrays) == 1]
             if len(tables) != 1:
                 raise RequestError(f"{path.name} does not hold exactly one table of vectors.", field=name, cure=CURE)
-            people = next((arrays[one] for one in PEOPLE if one in arrays), None)
-            return Array(tables[0], name=name), people
+            table, whose = Array(tables[0], name=name), next((arrays[one] for one in PEOPLE if one in arrays), None)
+            return table, None if whose is None else people_of(whose, of=path.name)
     if kind == ".parquet":
         opened = Parquet(path, name=name)
         return opened, opened.people()
     raise RequestError(f"{path.name} is of a kind that is not read here.", field=name, cure=CURE)
-
-
-def read_people(path: Path) -> np.ndarray:
-    """Whose each row is: a .npy of numbers or names, or a text file with one name a line. Raises RequestError."""
-    path = Path(path)
-    try:
-        if path.suffix.lower() == ".npy":
-            people = np.load(path, allow_pickle=False)
-        else:
-            people = np.array(path.read_text(encoding="utf-8").split("\n"))
-            people = people[:-1] if len(people) and people[-1] == "" else people
-    except Exception as error:  # a damaged .npy raises whatever the reader of its header runs into
-        raise RequestError(
-            f"{path.name} does not say whose the rows are.", field="people", cure="One name a row."
-        ) from error
-    if people.ndim != 1 or people.dtype.kind not in "iuSU":
-        raise RequestError(f"{path.name} is no list of people.", field="people", cure="One name a row.")
-    return people

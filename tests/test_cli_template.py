@@ -103,9 +103,38 @@ def test_files_that_name_other_people_row_by_row_are_not_pairs(command):
     for what in ("fit", "report"):
         code, out, err = command(what, *files)
         assert (code, out) == (2, "") and "Row 0, counted from 0, is of one person in the source" in err
+    np.savez("ours.npz", embedding=rows, person=names[:30])
+    code, out, err = command("fit", *files)
+    assert (code, out) == (2, "") and "The source says of 60 rows whose they are, the target of 30." in err
     np.savez("ours.npz", embedding=rows, person=names)
     code, _, err = command("fit", *files)
     assert code == 0, err
+    np.savez("theirs.npz", embedding=rows, person=np.arange(60) // 2)
+    np.savez("ours.npz", embedding=rows, person=(np.arange(60) // 2).astype(float))
+    code, _, err = command("fit", *files, "--overwrite")
+    assert code == 0, err
+
+
+def test_figures_that_say_little_are_told(command):
+    rows = np.random.default_rng(0).normal(size=(60, 8)).astype(np.float32)
+    np.savez("theirs.npz", embedding=rows, person=np.arange(60) // 2)
+    np.savez("few.npz", embedding=rows[:6], person=np.arange(6) // 2)
+    files, few = (("--source", name, "--target", name) for name in ("theirs.npz", "few.npz"))
+    fit = ("fit", "--overwrite", "--out", "a.safetensors")
+    assert "note" not in command(*fit, *files, "--held-out", "0.4")[2]
+    for options, words in (
+        ((), "Of 30 people 3 are held out, from whom held_out_cosine says little"),
+        (("--per-person", "mean"), "Cosines are of people's averages"),
+    ):
+        code, _, err = command(*fit, *files, *options)
+        assert code == 0 and words in err
+    code, out, err = command(*fit, *few)
+    assert (
+        code == 0 and "held_out_cosine none" in out and "0 are held out, from whom held_out_cosine says nothing" in err
+    )
+    assert "take ridge" in err and "take ridge" not in command(*fit, *few, "--method", "ridge")[2]
+    code, _, err = command("report", *files, "--out", "r", "--per-person", "mean")
+    assert code == 0 and "Cosines are of people's averages" in err
 
 
 REPORT = ("report", "--source", "theirs.npy", "--target", "ours.npy", "--out", "r")

@@ -8,7 +8,7 @@ import pytest
 from errors import RequestError
 from template_adapter.fit import fit, gather, solve
 from template_adapter.linear import unit
-from template_adapter.pairs import Pairs, number_people
+from template_adapter.pairs import Pairs
 from template_adapter.vectors import Array
 
 NAMES = {"source": "theirs", "target": "ours"}
@@ -222,8 +222,3 @@ def test_impossible_methods_are_refused(options, field):
     with pytest.raises(RequestError) as told:
         fit(pairs(*data()), **NAMES, **options)
     assert told.value.field == field
-
-
-def test_people_are_numbered_by_name():
-    assert number_people(np.array(["b", "a", "b"])).tolist() == [1, 0, 1]
-    assert number_people(None) is None

@@ -6,14 +6,16 @@ import pyarrow.parquet as parquet
 import pytest
 
 from errors import RequestError
+from template_adapter.fit import gather, solve
 from template_adapter.linear import unit
-from template_adapter.pairs import Pairs, number_people
-from template_adapter.vectors import Array, open_vectors, read_people
+from template_adapter.pairs import Pairs
+from template_adapter.people import people_of
+from template_adapter.vectors import Array, open_vectors
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(400, 6)).astype(np.float32)
 Y = RNG.normal(size=(400, 5)).astype(np.float32)
-CODES = number_people(RNG.integers(0, 90, 400))
+CODES = people_of(RNG.integers(0, 90, 400), of="CODES").codes
 
 
 def table(**options) -> Pairs:
@@ -22,6 +24,11 @@ def table(**options) -> Pairs:
 
 def rows_of(pairs: Pairs, size: int = 64) -> np.ndarray:
     return np.concatenate([part.x for _, part in pairs.parts(size)])
+
+
+def in_order(codes: np.ndarray) -> list[int]:
+    """People in the order of their first rows."""
+    return list(dict.fromkeys(codes.tolist()))
 
 
 def places(rows: np.ndarray) -> np.ndarray:
@@ -46,13 +53,40 @@ def test_a_smaller_fit_is_part_of_a_larger_one_with_the_same_people_held_out():
 
 @pytest.mark.parametrize("size", [1, 7, 64, 1000])
 def test_averages_do_not_depend_on_the_parts(size):
-    expected = np.stack([X[code == CODES].astype(np.float64).mean(axis=0) for code in np.unique(CODES)])
+    expected = np.stack([X[code == CODES].astype(np.float64).mean(axis=0) for code in in_order(CODES)])
     np.testing.assert_allclose(rows_of(table(per_person="mean"), size), expected, atol=1e-12)
+
+
+def test_people_are_averaged_a_crowd_at_a_time_with_the_same_result(monkeypatch):
+    whole = rows_of(table(per_person="mean", held_out=0.2))
+    monkeypatch.setattr("template_adapter.pairs.CROWD", 7)
+    some = table(per_person="mean", held_out=0.2)
+    np.testing.assert_array_equal(rows_of(some), whole)
+    assert [done for done, _ in some.parts()][-1] == len(rows_of(table(held_out=0.2)))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_averages_are_fitted_on_the_scale_that_the_map_is_applied_on(bias):
+    """Least squares on averages of length 1 are those of a table of such averages."""
+    averaged = table(per_person="mean", unit=True)
+    x, y = (np.stack([unit(side[code == CODES]).mean(axis=0) for code in in_order(CODES)]) for side in (X, Y))
+    assert np.linalg.norm(x, axis=1).mean() < 0.8, "these people's vectors differ"
+    found = solve(gather(averaged), bias=bias)
+    expected = solve(gather(Pairs(Array(x), Array(y))), bias=bias)
+    np.testing.assert_allclose(found.matrix, expected.matrix, atol=1e-4)
+    assert found.mse == pytest.approx(expected.mse, rel=1e-4)
+
+
+def test_vectors_of_a_person_that_cancel_are_told():
+    pairs = Pairs(Array(np.stack([X[0], -X[0]])), Array(Y[:2]), codes=np.zeros(2, int), per_person="mean")
+    with pytest.raises(RequestError, match="a person in source cancel") as told:
+        rows_of(pairs)
+    assert told.value.field == "source"
 
 
 def test_averages_of_unit_vectors_keep_the_length_of_the_originals():
     lengths = np.concatenate([part.lengths for _, part in table(per_person="mean", unit=True).parts(50)])
-    expected = [np.linalg.norm(Y[code == CODES], axis=1).mean() for code in np.unique(CODES)]
+    expected = [np.linalg.norm(Y[code == CODES], axis=1).mean() for code in in_order(CODES)]
     np.testing.assert_allclose(lengths, expected, rtol=1e-6)
 
 
@@ -64,7 +98,7 @@ def test_the_sample_is_of_averages_where_they_are_the_pairs():
         assert len(x) == len(y) == side.people == len(side.sampled_codes(10**6))
         assert len(side.sample(7)[0]) == len(side.sampled_codes(7)) == 7
     expected = np.stack([unit(X[code == CODES].astype(np.float64)).mean(axis=0) for code in pairs.sampled_codes(5)])
-    np.testing.assert_allclose(pairs.sample(5)[0], expected, atol=1e-7)
+    np.testing.assert_allclose(pairs.sample(5)[0], unit(expected), atol=1e-7)
 
 
 def test_the_sample_is_as_the_fit_takes_it():
@@ -101,7 +135,10 @@ def test_every_kind_of_file_reads_the_same(tmp_path):
         np.testing.assert_array_equal(found.rows(85, 200), X[85:200])
         np.testing.assert_array_equal(found.pick(np.array([399, 3, 100, 3])), X[[399, 3, 100, 3]])
         assert (people is None) == (name == "x.npy")
-        assert people is None or list(map(str, people)) in (list(names), list(map(str, CODES)))
+        assert people is None or [str(people.names[code]) for code in people.codes] in (
+            list(names),
+            list(map(str, CODES)),
+        )
 
 
 @pytest.mark.parametrize(
@@ -147,7 +184,7 @@ def test_a_wrong_byte_anywhere_is_told_when_it_is_met(tmp_path, name):
         try:
             table, people = open_vectors(path, name="source")
             assert table.rows(0, table.shape[0]).shape == table.shape
-            assert people is None or people.ndim == 1
+            assert people is None or len(people.codes) == table.shape[0]
         except RequestError as told:
             refused += 1
             assert told.field in ("source", "people") and told.cure
@@ -186,23 +223,3 @@ def test_a_column_that_counts_rows_is_no_number_of_the_vectors(tmp_path, kind, e
     with pytest.raises(RequestError, match=rf"vector: {extra}\.") as told:
         open_vectors(tmp_path / "counted.parquet", name="source")
     assert told.value.field == "source"
-
-
-def test_rows_of_nobody_are_told(tmp_path):
-    names = [None if row == 3 else "ada" for row in range(400)]
-    lists = pa.FixedSizeListArray.from_arrays(pa.array(X.ravel()), 6)
-    parquet.write_table(pa.table({"person": names, "embedding": lists}), tmp_path / "x.parquet")
-    with pytest.raises(RequestError, match="nobody in 1 rows") as told:
-        open_vectors(tmp_path / "x.parquet", name="source")
-    assert told.value.field == "people"
-
-
-def test_people_come_from_text_or_numbers(tmp_path):
-    (tmp_path / "names.txt").write_text("anna\nben\nanna\n")
-    assert read_people(tmp_path / "names.txt").tolist() == ["anna", "ben", "anna"]
-    np.save(tmp_path / "codes.npy", CODES)
-    np.testing.assert_array_equal(read_people(tmp_path / "codes.npy"), CODES)
-    np.save(tmp_path / "table.npy", X)
-    for name in ("table.npy", "missing.txt"):
-        with pytest.raises(RequestError):
-            read_people(tmp_path / name)

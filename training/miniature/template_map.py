@@ -9,7 +9,8 @@ import numpy as np
 import typer
 
 from template_adapter.fit import fit
-from template_adapter.pairs import Pairs, number_people
+from template_adapter.pairs import Pairs
+from template_adapter.people import people_of
 from template_adapter.vectors import Array
 from training.miniature.claims import fingerprint, once
 from training.miniature.dataset import draw
@@ -54,7 +55,7 @@ _SHOTS: dict[str, Any] = {"style_shares": REFERENCE_STYLES, **LIMITS}
 def fitted_pairs(data: Path, bundle: Path, people: int = PEOPLE) -> Pairs:
     """What the map is fitted on; a part of the people is held out."""
     source, target, whose = embeddings(data, bundle, people)
-    return Pairs(Array(source), Array(target), codes=number_people(whose), held_out=HELD_OUT)
+    return Pairs(Array(source), Array(target), codes=people_of(whose, of="the drawings").codes, held_out=HELD_OUT)
 
 
 def template_map(
