@@ -114,5 +114,6 @@ class World(Protocol):
         ...
 
     def through_autoencoder(self, pictures: Sequence[Image.Image]) -> list[Image.Image]:
-        """True pictures encoded and decoded again, which no generator can surpass; none where this is not measured."""
+        """True pictures encoded and decoded again: what is left of a true picture, though no bound, since a generator
+        can exaggerate what would get lost; none where this is not measured."""
         ...

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from evaluation.cases import Reader, Wish, World
-from evaluation.measure import JUDGES, Eyes, Look, Sample
+from evaluation.gallery import Gallery
+from evaluation.measure import JUDGES, Eyes, Sample
+from evaluation.spread import Values, error_of_ratio, mean_of, standard_error, stratified_error
 from face.keypoints import keypoint_error
 from face.views import VIEWS, head_angles
 
@@ -18,125 +20,98 @@ PROMPTED = ("style", "place", "clothes")
 NEAR = 0.05
 
 
-class Gallery:
-    """Everybody's first photo as both recognisers see it: the subjects in their order, then the rest.
-
-    Args:
-        references: of the subjects' first photos and of the gallery's, all with a face.
-        held_out: of each subject's photo that is never given, None where there is none.
-    """
-
-    def __init__(self, references: Sequence[Look], held_out: Sequence[Look | None]) -> None:
-        self.looks = list(references)
-        self.held_out = list(held_out)
-        self.vectors = {judge: np.stack([_unit(look.embeddings[judge]) for look in references]) for judge in JUDGES}
-
-    def __len__(self) -> int:
-        return len(self.looks)
-
-    def different(self, judge: str) -> float:
-        """Mean cosine of two different people."""
-        cosine = self.vectors[judge] @ self.vectors[judge].T
-        count = len(cosine)
-        return float((cosine.sum() - np.trace(cosine)) / (count * (count - 1)))
-
-    def pairs(self, judge: str) -> list[float]:
-        """Cosines of two photos of one person."""
-        return [
-            float(self.vectors[judge][index] @ _unit(other.embeddings[judge]))
-            for index, other in enumerate(self.held_out)
-            if other is not None
-        ]
-
-    def of_one(self, subject: int, look: Look | None) -> tuple[float, bool] | None:
-        """A face by the neutral recogniser: cosine to its subject's first photo, and whether that is the nearest."""
-        if look is None:
-            return None
-        row = self.vectors["neutral"] @ _unit(look.embeddings["neutral"])
-        return float(row[subject]), int(row.argmax()) == subject
-
-    def likeness(self, seen: Iterable[tuple[int, Look | None]]) -> Figures:
-        """Of faces and the subjects whom they should show: share found, and for each judge the mean cosine to the
-        subject's first photo, its quartiles, the mean cosine to the photo that was never given, and rank-1: the share
-        nearest to the right person among all. A picture without a face counts as not recognised."""
-        seen = list(seen)
-        found = [(subject, look) for subject, look in seen if look is not None]
-        figures: Figures = {"pictures": len(seen), "found": len(found) / max(1, len(seen))}
-        for judge in JUDGES:
-            cosines = np.array([self.vectors[judge] @ _unit(look.embeddings[judge]) for _, look in found])
-            own = [row[subject] for row, (subject, _) in zip(cosines, found, strict=True)]
-            right = sum(int(row.argmax()) == subject for row, (subject, _) in zip(cosines, found, strict=True))
-            held_out = [
-                float(_unit(look.embeddings[judge]) @ _unit(other.embeddings[judge]))
-                for subject, look in found
-                if (other := self.held_out[subject]) is not None
-            ]
-            figures[judge] = {
-                "mean": mean(own),
-                "quartiles": [float(value) for value in np.percentile(own, (25, 50, 75))] if own else [],
-                "rank1": right / max(1, len(seen)),
-                "held_out_mean": mean(held_out),
-            }
-        return figures
-
-
 def identity(samples: Sequence[Sample], gallery: Gallery) -> Figures:
     """The headline by the neutral recogniser, and beside it everything by both, made and true."""
-    made = gallery.likeness((sample.take.subject, sample.look) for sample in samples)
-    each = [(sample.take.subject, gallery.of_one(sample.take.subject, sample.look)) for sample in samples]
+    seen = [(sample.take.subject, sample.look) for sample in samples]
+    made = gallery.likeness(seen)
     true = [(sample.take.subject, sample.true_look) for sample in samples if sample.true is not None]
+    pairs = gallery.pairs("neutral")
     return {
         "neutral_mean": made["neutral"]["mean"],
-        "true_pair_mean": mean(gallery.pairs("neutral")),
+        "true_pair_mean": mean_of(pairs),
         "different_mean": gallery.different("neutral"),
         "rank1": made["neutral"]["rank1"],
         "found": made["found"],
         "among": len(gallery),
         "spread": {
-            "neutral_mean": standard_error([(subject, seen[0]) for subject, seen in each if seen is not None]),
-            "rank1": standard_error([(subject, float(seen is not None and seen[1])) for subject, seen in each]),
+            "neutral_mean": made["neutral"]["spread"]["mean"],
+            "share_of_true_pairs": error_of_ratio(gallery.to_given("neutral", seen), pairs),
+            "rank1": made["neutral"]["spread"]["rank1"],
+            "found": made["spread"]["found"],
         },
         "made": made,
         "true_as_asked": gallery.likeness(true) if true else None,
-        "true_pairs": {judge: _spread(gallery.pairs(judge)) for judge in JUDGES},
+        "true_pairs": {judge: gallery.true_pairs(judge) for judge in JUDGES},
         "different": {judge: gallery.different(judge) for judge in JUDGES},
     }
 
 
 def pose(samples: Sequence[Sample]) -> Figures:
-    """Keypoint error in inter-ocular distances and yaw error in degrees, over all and for each view."""
+    """Keypoint error in inter-ocular distances and yaw error in degrees, over all and for each view.
+
+    `spread` has the standard errors of `evaluation.spread`, over all pictures with the views as kinds: how many
+    pictures each view has is chosen, and what views differ by is no difference between people.
+    """
     views = {}
     for name, view in VIEWS.items():
         of_view = [sample for sample in samples if sample.take.view == name]
         if of_view:
-            views[name] = {"label": view.label, "yaw_asked": view.yaw, **_posed(of_view)}
+            spread = {figure: standard_error(values) for figure, values in _errors(of_view).items()}
+            views[name] = {"label": view.label, "yaw_asked": view.yaw, **_posed(of_view), "spread": spread}
     true = [sample for sample in samples if sample.true_look is not None]
     floor = [abs(sample.true_look.angles[0] - VIEWS[sample.take.view].yaw) for sample in true if sample.true_look]
-    errors = [(one.take.subject, error) for one in samples if (error := one.keypoint_error) is not None]
-    faces = [(one.take, one.look) for one in samples if one.look is not None]
-    turns = [(take.subject, abs(look.angles[0] - VIEWS[take.view].yaw)) for take, look in faces]
-    spread = {"keypoint_error": standard_error(errors), "yaw_error": standard_error(turns)}
+    asked = [sample.take.view for sample in samples if sample.look is not None]
+    spread = {
+        figure: stratified_error([(person, view, value) for (person, value), view in zip(values, asked, strict=True)])
+        for figure, values in _errors(samples).items()
+    }
     return {**_posed(samples), "spread": spread, "true_yaw_error": mean(floor), "views": views}
 
 
-def _posed(samples: Sequence[Sample]) -> Figures:
-    seen = [(sample, sample.look.angles[0]) for sample in samples if sample.look is not None]
+def _errors(samples: Sequence[Sample]) -> dict[str, Values]:
+    """Of the samples with a face, in their order."""
+    seen = [
+        (sample.take, float(sample.look.angles[0]), sample.keypoint_error)
+        for sample in samples
+        if sample.look is not None
+    ]
     return {
-        "keypoint_error": mean([sample.keypoint_error for sample, _ in seen]),
-        "yaw_error": mean([abs(yaw - VIEWS[sample.take.view].yaw) for sample, yaw in seen]),
-        "yaw_got": mean([yaw for _, yaw in seen]),
-        "found": len(seen) / max(1, len(samples)),
+        "keypoint_error": [(take.subject, error) for take, _, error in seen if error is not None],
+        "yaw_error": [(take.subject, abs(yaw - VIEWS[take.view].yaw)) for take, yaw, _ in seen],
+        "yaw_got": [(take.subject, yaw) for take, yaw, _ in seen],
+    }
+
+
+def _posed(samples: Sequence[Sample]) -> Figures:
+    told = {figure: mean_of(values) for figure, values in _errors(samples).items()}
+    return {
+        **told,
+        "pictures": len(samples),
+        "found": sum(sample.look is not None for sample in samples) / max(1, len(samples)),
     }
 
 
 def detector(marked: Sequence[tuple[Image.Image, np.ndarray]], eyes: Eyes) -> Figures | None:
     """How near the detector's points are to the true ones, in inter-ocular distances: share of pictures within `NEAR`
-    on average over the five points, and the mean of those found; None where no true points are known."""
+    on average over the five points, and the mean of those found; None where no true points are known.
+
+    Args:
+        marked: a picture of each person with its true keypoints (5, 2).
+    """
     looks = [(eyes.look(image, true), true) for image, true in marked]
     errors = [keypoint_error(look.keypoints, true) for look, true in looks if look is not None]
     if not looks:
         return None
-    return {"near": sum(error <= NEAR for error in errors) / len(looks), "error": mean(errors), "pictures": len(looks)}
+    near = [
+        (number, float(look is not None and keypoint_error(look.keypoints, true) <= NEAR))
+        for number, (look, true) in enumerate(looks)
+    ]
+    return {
+        "near": mean_of(near),
+        "error": mean(errors),
+        "pictures": len(looks),
+        "spread": {"near": standard_error(near)},
+    }
 
 
 def copying(samples: Sequence[Sample], gallery: Gallery, world: World) -> Figures:
@@ -176,7 +151,12 @@ def prompt(samples: Sequence[Sample], reader: Reader | None) -> Figures:
     compares with whole texts, the mean cosine to the prompt too."""
     if reader is None:
         return dict.fromkeys(PROMPTED)
-    figures: Figures = share_right(reader, [(sample.image, sample.wish) for sample in samples])
+    right = _right(reader, [(sample.image, sample.wish) for sample in samples])
+    figures: Figures = {name: mean(list(values.values())) for name, values in right.items()}
+    figures["spread"] = {
+        name: standard_error([(samples[place].take.subject, float(value)) for place, value in values.items()])
+        for name, values in right.items()
+    }
     true = [(sample.true, sample.wish) for sample in samples if sample.true is not None]
     figures["true"] = share_right(reader, true) if true else None
     similarity = getattr(reader, "similarity", None)
@@ -188,15 +168,18 @@ def prompt(samples: Sequence[Sample], reader: Reader | None) -> Figures:
 
 def share_right(reader: Reader, shown: Sequence[tuple[Image.Image, Wish]]) -> Figures:
     """Attribute -> share of pictures that show the wished option, of those whose wish can be seen at all."""
+    return {name: mean(list(values.values())) for name, values in _right(reader, shown).items()}
+
+
+def _right(reader: Reader, shown: Sequence[tuple[Image.Image, Wish]]) -> dict[str, dict[int, bool]]:
+    """Attribute -> place of each picture whose wish can be seen -> whether it shows the wished option."""
     chances = reader.read([np.asarray(image) for image, _ in shown])
     return {
-        name: mean(
-            [
-                options[int(row.argmax())] == wish.wanted[name]
-                for row, (_, wish) in zip(chances[name], shown, strict=True)
-                if name in wish.wanted
-            ]
-        )
+        name: {
+            place: options[int(row.argmax())] == wish.wanted[name]
+            for place, (row, (_, wish)) in enumerate(zip(chances[name], shown, strict=True))
+            if name in wish.wanted
+        }
         for name, options in reader.options.items()
     }
 
@@ -206,26 +189,6 @@ def mean(values: Sequence[Any]) -> float | None:
     return float(np.mean(values)) if len(values) else None
 
 
-def standard_error(values: Sequence[tuple[int, float]]) -> float | None:
-    """Of the mean of (person, value) pairs, over people: pictures of one person are no independent witnesses. None for
-    fewer than two people."""
-    of_person: dict[int, list[float]] = {}
-    for person, value in values:
-        of_person.setdefault(person, []).append(value)
-    means = [float(np.mean(each)) for each in of_person.values()]
-    return float(np.std(means, ddof=1) / np.sqrt(len(means))) if len(means) > 1 else None
-
-
 def median(values: Sequence[float]) -> float | None:
     """None of nothing."""
     return float(np.median(values)) if len(values) else None
-
-
-def _spread(values: Sequence[float]) -> Figures:
-    quartiles = [float(value) for value in np.percentile(values, (25, 50, 75))] if values else []
-    return {"mean": mean(values), "quartiles": quartiles}
-
-
-def _unit(vector: np.ndarray) -> np.ndarray:
-    vector = np.asarray(vector, np.float64)
-    return vector / max(float(np.linalg.norm(vector)), 1e-12)

@@ -14,6 +14,12 @@ from evaluation.run import Evaluation
 from evaluation.targets import held_against
 
 BEGIN, END = "<!-- measured -->\n", "<!-- /measured -->\n"
+ERRORS = (
+    "± is one standard error, estimated from the differences between people: of runs with other people two in three "
+    "come within it of the mean of very many runs, and two runs differ by more than 1.4 times it once in three times. "
+    "Of gains and shares it is that of the paired comparison, with the same people on both sides. Where all pictures "
+    "agree there is none."
+)
 SWEEPS = {
     "parts": ("Adapter and IdentityNet", "nets"),
     "adapter_alone": ("The adapter alone", "adapter"),
@@ -91,8 +97,8 @@ def _introduction(figures: Mapping[str, Any], command: str) -> str:
         f"{defaults['guidance']:g}, adapter {defaults['adapter_scale']:g}, IdentityNet "
         f"{defaults['identity_net_scale']:g}, heads {defaults['view_size']:g} of the height; {seconds} s a picture "
         f"(the middle one) on the machine that ran it. Weights: {weights}. Written by\n\n```bash\n{command}\n```\n\n"
-        "All figures are of one run with one seed. ± is one standard error over the people: another seed has other "
-        "people and figures about so far away. In the sweeps, whose cells have few pictures, a second digit is chance."
+        f"All figures are of one run with one seed. {ERRORS} In the sweeps, whose cells have few pictures, a second "
+        "digit is chance."
     )
 
 
@@ -113,7 +119,9 @@ def _shares_of_true(identity: Mapping[str, Any]) -> str:
     made, asked, pairs = identity["neutral_mean"], identity["true_as_asked"], identity["true_pair_mean"]
     if not made or not pairs:
         return ""
-    words = f"Made pictures keep {_percent(made / pairs)} of the likeness of two photos of one person"
+    error = identity["spread"]["share_of_true_pairs"]
+    kept = f"{100 * made / pairs:.0f} ± {100 * error:.0f} %" if error else _percent(made / pairs)
+    words = f"Made pictures keep {kept} of the likeness of two photos of one person"
     if asked is None:
         return f"{words}."
     share = _percent(made / asked["neutral"]["mean"])
@@ -150,7 +158,7 @@ def _prompt_words(figures: Mapping[str, Any]) -> str:
     return (
         "Share of pictures that show what was asked for, told by a small classifier of the drawn world. What it says "
         "of true pictures tells how far it can be trusted; what it says of true pictures through the autoencoder, how "
-        "much these latents can show."
+        "much of them these latents keep. Neither is a bound: a made picture can show an attribute more plainly."
     )
 
 
@@ -208,5 +216,5 @@ def into_card(figures: Mapping[str, Any], card: Path, command: str) -> None:
         raise ValueError(f"{card.name} has no place for figures")
     before, rest = text.split(BEGIN)
     aims = tables.targets(held_against(figures))
-    block = "\n\n".join((f"`{command}`", aims, tables.identity(figures), tables.prompt(figures)))
+    block = "\n\n".join((f"`{command}`", ERRORS, aims, tables.identity(figures), tables.prompt(figures)))
     card.write_text(f"{before}{BEGIN}{block}\n{END}{rest.split(END)[1]}", encoding="utf-8")

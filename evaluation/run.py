@@ -12,8 +12,10 @@ from PIL import Image
 
 from evaluation import figures
 from evaluation.cases import Take, World
+from evaluation.comparisons import compare
 from evaluation.drawn import draw_world
-from evaluation.figures import Figures, Gallery
+from evaluation.figures import Figures
+from evaluation.gallery import Gallery
 from evaluation.making import Made, Shelf, Tell, make
 from evaluation.measure import Eyes, Look, Sample
 from evaluation.photos import photo_world
@@ -67,7 +69,7 @@ def evaluate(
         samples[take] = sample_of(engine.profile, world, take, made[take], eyes, with_true=take in true)
     gallery = gallery_of(world, eyes)
     main = [samples[take] for take in planned.main]
-    of_views = [samples[take] for take in (*planned.main, *planned.views)]
+    of_views = [samples[take] for take in dict.fromkeys((*planned.main, *planned.views))]
     found: Figures = {
         "profile": engine.profile.name,
         "title": engine.profile.title,
@@ -93,6 +95,7 @@ def evaluate(
             name: [_point(point, samples, gallery, world) for point in points]
             for name, points in planned.sweeps.items()
         },
+        "comparisons": compare(planned.sweeps, samples, gallery),
     }
     _add_copies(found, world, main, gallery, eyes)
     return Evaluation(_plain(found), samples, planned, world)
@@ -151,7 +154,7 @@ def gallery_of(world: World, eyes: Eyes) -> Gallery:
 
 
 def _add_copies(found: Figures, world: World, main: Sequence[Sample], gallery: Gallery, eyes: Eyes) -> None:
-    """True pictures through the autoencoder: likeness and prompt that nothing made by it can surpass."""
+    """True pictures through the autoencoder: what is left of their likeness and of what they show."""
     true = [sample for sample in main if sample.true is not None]
     copies = world.through_autoencoder([sample.true for sample in true if sample.true is not None]) if true else []
     if not copies:
@@ -176,6 +179,7 @@ def _point(point: Point, samples: Mapping[Take, Sample], gallery: Gallery, world
         "neutral_mean": made["neutral"]["mean"],
         "held_out_mean": made["neutral"]["held_out_mean"],
         "conditioning_mean": made["conditioning"]["mean"],
+        "spread": {name: made["neutral"]["spread"][name] for name in ("mean", "held_out_mean")},
         "rank1": made["neutral"]["rank1"],
         "found": made["found"],
         "keypoint_error": posed["keypoint_error"],

@@ -6,9 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evaluation.figures import PROMPTED
+from evaluation.spread import said
 from evaluation.targets import Target
 
 Figures = Mapping[str, Any]
+MORE = ("true", "through_autoencoder", "similarity", "spread")
+"""What stands among the prompt's figures and is no attribute."""
+TRUE = (("true_as_asked", "true pictures as asked"), ("through_autoencoder", "the same through the autoencoder"))
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -37,47 +41,27 @@ def targets(found: Sequence[Target]) -> str:
 def identity(figures: Figures) -> str:
     """Made pictures between the yardsticks, by both recognisers."""
     found = figures["identity"]
+    pairs, different = found["true_pairs"], found["different"]
+    neutral, conditioning = (_mean(pairs[judge]) for judge in ("neutral", "conditioning"))
     rows: list[tuple[object, ...]] = [
-        (
-            "two photos of one person",
-            *_pair(found["true_pairs"], "neutral"),
-            None,
-            None,
-            *_mean_of(found["true_pairs"]),
-        ),
-        *_true_rows(found),
+        ("two photos of one person", neutral, _quartiles(pairs["neutral"]["quartiles"]), None, None, conditioning),
+        *((name, *_likeness(found[key])) for key, name in TRUE if found.get(key)),
         ("**made**", *_likeness(found["made"])),
-        (
-            "photos of different people",
-            found["different"]["neutral"],
-            None,
-            None,
-            None,
-            found["different"]["conditioning"],
-        ),
+        ("photos of different people", different["neutral"], None, None, None, different["conditioning"]),
     ]
     heads = ("pictures", "neutral", "quartiles", "rank-1", "face found", "conditioning")
     return table(heads, rows)
 
 
-def _true_rows(found: Figures) -> list[tuple[object, ...]]:
-    named = (("true_as_asked", "true pictures as asked"), ("through_autoencoder", "the same through the autoencoder"))
-    return [(name, *_likeness(found[key])) for key, name in named if found.get(key)]
-
-
 def _likeness(made: Figures) -> tuple[object, ...]:
     neutral = made["neutral"]
-    return (
-        neutral["mean"], _quartiles(neutral["quartiles"]), neutral["rank1"], made["found"], made["conditioning"]["mean"]
-    )  # fmt: skip
+    rank1 = said(neutral["rank1"], neutral["spread"]["rank1"])
+    found = said(made["found"], made["spread"]["found"])
+    return _mean(neutral), _quartiles(neutral["quartiles"]), rank1, found, _mean(made["conditioning"])
 
 
-def _pair(pairs: Figures, judge: str) -> tuple[object, object]:
-    return pairs[judge]["mean"], _quartiles(pairs[judge]["quartiles"])
-
-
-def _mean_of(pairs: Figures) -> tuple[object]:
-    return (pairs["conditioning"]["mean"],)
+def _mean(told: Figures) -> str | None:
+    return said(told["mean"], told["spread"]["mean"])
 
 
 def _quartiles(values: Sequence[float]) -> str | None:
@@ -88,15 +72,22 @@ def pose(figures: Figures) -> str:
     """A line a view, and the mean."""
     found = figures["pose"]
     rows = [
-        (one["label"], one["yaw_asked"], _degrees(one["yaw_got"]), one["keypoint_error"], one["found"])
+        (one["label"], one["yaw_asked"], _degrees(one, "yaw_got"), _keypoint_error(one), one["found"])
         for one in found["views"].values()
     ]
-    rows.append(("**all**", None, f"off by {_degrees(found['yaw_error'])}", found["keypoint_error"], found["found"]))
+    rows.append(("**all**", None, f"off by {_degrees(found, 'yaw_error')}", _keypoint_error(found), found["found"]))
     return table(("view", "yaw asked", "yaw got", "keypoint error", "face found"), rows)
 
 
-def _degrees(value: float | None) -> str | None:
-    return None if value is None else f"{value:.0f}"
+def _keypoint_error(told: Figures) -> str | None:
+    return said(told["keypoint_error"], told["spread"]["keypoint_error"])
+
+
+def _degrees(told: Figures, name: str) -> str | None:
+    value, error = told[name], told["spread"][name]
+    if value is None:
+        return None
+    return f"{value:.1f} ± {error:.1f}" if error else f"{value:.1f}"
 
 
 def prompt(figures: Figures) -> str:
@@ -104,8 +95,12 @@ def prompt(figures: Figures) -> str:
     found = figures["prompt"]
     true = found.get("true") or {}
     copies = found.get("through_autoencoder") or {}
-    names = [name for name, value in found.items() if name not in ("true", "through_autoencoder", "similarity")]
-    rows = [(name.replace("_", " "), found[name], true.get(name), copies.get(name)) for name in names]
+    names = [name for name, value in found.items() if name not in MORE]
+    spread = found.get("spread") or {}
+    rows = [
+        (name.replace("_", " "), said(found[name], spread.get(name)), true.get(name), copies.get(name))
+        for name in names
+    ]
     return table(("asked for", "made", "true pictures", "true, through the autoencoder"), rows)
 
 

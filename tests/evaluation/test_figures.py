@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluation import figures
+from evaluation import figures, tables
 from evaluation.cases import Subject, Take, Wish
-from evaluation.figures import Gallery
+from evaluation.gallery import Gallery
 from evaluation.measure import Look, Sample
 from evaluation.suite import SUITES, plan
 from evaluation.targets import held_against
@@ -70,6 +70,35 @@ def test_another_pose_has_one():
     assert found["keypoint_error"] > 0.1
 
 
+def test_what_views_differ_by_is_no_difference_between_people():
+    """Whoever is asked for a profile looks straight ahead."""
+    views = ["front", "front", "profile_left", "profile_left", "profile_left"]
+    samples = [sample(person, look(person), view) for person, view in enumerate([*views, "front"])]
+    found = figures.pose([*samples, sample(0, look(0), "profile_left")])
+    assert found["yaw_error"] == pytest.approx(65 * 4 / 7, abs=0.1)
+    assert found["spread"]["yaw_error"] == pytest.approx(0, abs=1e-6)
+    assert found["spread"]["keypoint_error"] == pytest.approx(0, abs=1e-6)
+    samples[0] = sample(0, look(0, "three_quarter_left"), "front")
+    found = figures.pose([*samples, sample(1, None, "up")])
+    assert found["spread"]["yaw_error"] > 3
+    assert found["views"]["front"]["spread"]["yaw_error"] == pytest.approx(35 / 3, abs=0.1)
+    assert found["views"]["up"]["spread"]["yaw_error"] is None
+    *_, total = tables.pose({"pose": found}).splitlines()
+    assert f"off by {found['yaw_error']:.1f} ± {found['spread']['yaw_error']:.1f} " in total
+    assert f"| {found['keypoint_error']:.3f} ± {found['spread']['keypoint_error']:.3f} " in total
+
+
+def test_the_share_of_true_photos_has_an_error():
+    gallery = Gallery([look(0), look(1), look(2)], [look(0, tilt=1.0), look(1, tilt=0.5), look(2)])
+    found = figures.identity([sample(0, look(0)), sample(1, look(1, tilt=1.0)), sample(2, look(2))], gallery)
+    own, pairs = [1.0, 0.5**0.5, 1.0], [0.5**0.5, 1.25**-0.5, 1.0]
+    ratio = np.mean(own) / np.mean(pairs)
+    moves = (np.array(own) - ratio * np.array(pairs)) / np.mean(pairs)
+    assert found["spread"]["share_of_true_pairs"] == pytest.approx(np.std(moves, ddof=1) / np.sqrt(3))
+    assert found["made"]["neutral"]["spread"]["mean"] == pytest.approx(np.std(own, ddof=1) / np.sqrt(3))
+    assert found["true_pairs"]["neutral"]["spread"]["mean"] == pytest.approx(np.std(pairs, ddof=1) / np.sqrt(3))
+
+
 def test_copying_is_0_as_asked_and_1_as_in_the_photo():
     gallery = Gallery([look(0, "three_quarter_left")], [None])
     reader = SimpleNamespace(options={"expression": ("smile", "frown")})
@@ -96,30 +125,32 @@ def test_only_what_was_wished_for_is_counted():
 
 
 def measured(**changes):
-    def alone(net):
-        values = (0.0, 0.5, 1.0, 1.5)
-        return [{"setting": {f"{net}_scale": one}, "neutral_mean": one / 2 - (one > 1)} for one in values]
+    values = (0.0, 0.5, 1.0, 1.5)
 
+    def alone(net):
+        return [{"label": f"{one:g}", "setting": {f"{net}_scale": one}, "neutral_mean": one / 2} for one in values]
+
+    gains = [{"gain": 0.25 - (one > 1), "error": 0.1} for one in values[1:]]
     told = {
         "identity": {
             "neutral_mean": 0.6, "true_pair_mean": 0.8, "different_mean": 0.0, "rank1": 0.9, "found": 1.0, "among": 9,
-            "spread": {"neutral_mean": 0.02, "rank1": None},
+            "spread": {"neutral_mean": 0.02, "share_of_true_pairs": 0.03, "rank1": None, "found": 0.0},
         },
         "pose": {"keypoint_error": 0.1, "yaw_error": 4.0, "spread": {"keypoint_error": 0.01, "yaw_error": 1.0}},
         "prompt": {"style": 0.9, "place": 0.9, "clothes": 0.5},
         "seconds_per_picture": 3.0,
-        "detector": {"near": 0.995},
+        "detector": {"near": 0.995, "spread": {"near": 0.005}},
         "bundle_megabytes": 59.0,
         "sweeps": {
-            "few_steps": [
-                {"setting": {"mode": "turbo", "steps": 4}, "held_out_mean": 0.55},
-                {"setting": {"mode": "turbo", "steps": 6}, "held_out_mean": 0.56},
-                {"setting": {"mode": None, "steps": None}, "held_out_mean": 0.6},
-            ],
             "adapter_alone": alone("adapter"),
             "identity_net_alone": alone("identity_net"),
-            "parts": [{"label": "neither", "neutral_mean": 0.02}],
-            "references": [{"label": "1", "held_out_mean": 0.5}, {"label": "4", "held_out_mean": 0.4}],
+            "parts": [{"label": "neither", "neutral_mean": 0.02, "spread": {"mean": 0.01}}],
+        },
+        "comparisons": {
+            "adapter_alone": gains,
+            "identity_net_alone": gains,
+            "references": {"from": "1", "to": "4", "gain": -0.1, "error": 0.01},
+            "few_steps": [{"steps": steps, "share": 0.93, "error": 0.05} for steps in (4, 6, 8)],
         },
     }  # fmt: skip
     return {**told, **changes}
@@ -133,21 +164,30 @@ def test_targets_are_met_and_missed():
     assert all(met.values()), "beyond a strength of 1 the likeness may fall"
 
 
-def test_the_spread_is_over_people_and_told():
-    assert figures.standard_error([(0, 1.0), (0, 3.0), (1, 4.0), (2, 6.0)]) == pytest.approx(2 / np.sqrt(3))
-    assert figures.standard_error([(0, 1.0), (0, 3.0)]) is None
+def test_errors_are_told_where_they_are_known():
     told = {target.what: target.measured for target in held_against(measured())}
     assert told["likeness by the neutral recogniser"] == "0.600 ± 0.020"
+    assert told["the same over that of two true photos"] == "0.750 ± 0.030"
     assert told["rank-1 among 9 people"] == "0.900"
+    assert told["a face is found"] == "1.000", "that all agree says nothing of other people"
+    assert told["likeness kept by 4 steps without guidance"] == "0.930 ± 0.050"
+    assert told["the adapter alone raises the likeness"] == "0.000; to 0.5 0.250 ± 0.100, to 1 0.250 ± 0.100"
 
 
-@pytest.mark.parametrize("kept, met", [(0.53, False), (0.55, True)])
+@pytest.mark.parametrize("error, met", [(0.009, True), (0.012, False), (None, None)])
+def test_a_gain_counts_beyond_its_error(error, met):
+    gain = {"from": "1", "to": "4", "gain": 0.011, "error": error}
+    steps = [{"gain": 0.2, "error": 0.01}, gain]
+    found = held_against(measured(comparisons={"references": gain, "adapter_alone": steps}))
+    told = {target.what: target.met for target in found}
+    assert told["four reference photos beat one"] is met
+    assert told["the adapter alone raises the likeness"] is met
+
+
+@pytest.mark.parametrize("kept, met", [(0.89, False), (0.91, True)])
 def test_few_steps_keep_nine_tenths_of_the_likeness(kept, met):
-    points = [
-        {"setting": {"mode": "turbo", "steps": 4}, "held_out_mean": kept},
-        {"setting": {"mode": None, "steps": None}, "held_out_mean": 0.6},
-    ]
-    found = {target.what: target.met for target in held_against(measured(sweeps={"few_steps": points}))}
+    shares = [{"steps": 4, "share": kept, "error": 0.05}]
+    found = {target.what: target.met for target in held_against(measured(comparisons={"few_steps": shares}))}
     assert found["likeness kept by 4 steps without guidance"] is met
 
 
@@ -164,6 +204,7 @@ def test_the_detector_is_held_against_true_points():
             return None if shift is None else Look(wanted + np.float32([shift * eye_to_eye, 0]), {})
 
     found = figures.detector([(PICTURE, true)] * 4, Seen([0.0, 0.04, 0.2, None]))
+    assert found.pop("spread") == {"near": pytest.approx(0.5 / np.sqrt(3))}
     assert found == {"near": 0.5, "error": pytest.approx(0.08, abs=1e-3), "pictures": 4}
     assert figures.detector([], Seen([])) is None
 
@@ -176,9 +217,8 @@ def test_nobody_is_asked_for_more_photos_than_there_are(tiny_profile):
 
 
 def test_what_a_suite_does_not_measure_is_said():
-    met = {target.what: target.met for target in held_against(measured(sweeps={}))}
+    found = held_against(measured(sweeps={}, comparisons={"adapter_alone": [], "few_steps": []}))
+    met = {target.what: target.met for target in found}
     assert met["the adapter alone raises the likeness"] is None
     assert met["likeness with both strengths at 0"] is None
-    falling = [{"setting": {"adapter_scale": one}, "neutral_mean": -one} for one in (0.0, 0.5, 1.0)]
-    met = {target.what: target.met for target in held_against(measured(sweeps={"adapter_alone": falling}))}
-    assert met["the adapter alone raises the likeness"] is False
+    assert met["four reference photos beat one"] is None

@@ -40,6 +40,9 @@ def test_every_figure_is_there_and_can_be_written(evaluation):
     assert identity["found"] == 1.0
     assert identity["among"] == 3
     assert len(pose["views"]) == 11
+    assert pose["pictures"] == 13, "a picture of both parts counts once"
+    assert found["comparisons"]["references"]["pictures"] == 2
+    assert len(found["comparisons"]["adapter_alone"]) == 1
     assert set(found["sweeps"]) == {
         "parts", "adapter_alone", "identity_net_alone", "strengths", "guidance", "steps", "references",
     }  # fmt: skip
@@ -100,6 +103,8 @@ def test_the_report_has_its_pictures(evaluation, tmp_path):
         assert f"## {heading}" in text
     for line in text.splitlines():
         assert not line.startswith("|") or line.endswith("|")
+    identity = text.split("## Likeness")[1].split("\n## ")[0]
+    assert re.search(r"\| \*\*made\*\* +\| -?\d\.\d{3} ± \d\.\d{3} ", identity), "photographs have no aims"
 
 
 def test_a_card_gets_its_figures_between_the_marks(evaluation, tmp_path):
@@ -111,6 +116,7 @@ def test_a_card_gets_its_figures_between_the_marks(evaluation, tmp_path):
     assert told.startswith("before\n")
     assert told.endswith("after\n")
     assert "`the command`" in told
+    assert report.ERRORS in told
     assert "old\n" not in told
     card.write_text("no place")
     with pytest.raises(ValueError, match="no place"):
