@@ -18,7 +18,7 @@ from errors import RequestError
 from face.keypoints import VIEWS
 from face.photo import open_photo
 from generation.loading import load_engine, pick_profile
-from generation.recognisers import PACKS, leads_to, pack_name
+from generation.recognisers import PACKS, for_weights
 from generation.request import GenerationRequest, GenerationResult
 from generation.settings import Settings
 from outputs.metadata import write_picture
@@ -33,9 +33,12 @@ if TYPE_CHECKING:
 
     from generation.engine import Engine
     from template_adapter.linear import LinearMap
-    from weights.registry import Profile
 
 NOTICE = "Only use templates that you have the right to use: what comes out shows a person's face."
+TAKEN_FOR_OWN = (
+    "The template was taken for one of the weights' own recogniser. If another one made it, the picture shows somebody "
+    "else: give the adapter of its recogniser with --adapter."
+)
 
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or mps.")]
 
@@ -56,12 +59,12 @@ def validate_command(
     """Make pictures from mapped templates and ask the recogniser they came from whether it is the same person."""
     from face.pack import find_pack
 
-    fitted = load_map(adapter).check_for_weights()
+    settings = Settings.from_environment(profile=profile, device=device, models_dir=models_dir)
+    chosen = pick_profile(settings.profile)
+    fitted = for_weights(load_map(adapter), chosen)
     threshold, rate = threshold_or_rate(threshold, false_match_rate, usual=None)
     _check_view(view)
     photos_of(set)
-    settings = Settings.from_environment(profile=profile, device=device, models_dir=models_dir)
-    chosen = pick_profile(settings.profile)
     find_pack(source_pack)
     engine = load_engine(chosen, settings)
     foreign = open_analyzer(source_pack, chosen, detector_of=engine.analyzer.folder)
@@ -100,10 +103,16 @@ def validate_command(
         "false_match_rate": rate if threshold is None else None,
         "left_out": left_out,
     }
-    text = validating.write(outcomes, limit, out, provenance=told_of)
+    sheet_of = {
+        "prompt": prompt, "view": view, "seed": seed, "profile": engine.profile.name,
+        "template": {"recogniser": fitted.about.source, "adapter": fitted.fingerprint},
+    }  # fmt: skip
+    text = validating.write(
+        outcomes, limit, out, provenance=told_of, save=lambda sheet, path: write_picture(sheet, sheet_of, path)
+    )
     print((out / "validation.json").read_text(encoding="utf-8") if as_json else text)
     print(f"{out}: validation.json, validation.md, contact.jpg", file=sys.stderr)
-    notes = differing(fitted, chosen, source_pack)
+    notes = differing(fitted, source_pack)
     if left_out:
         notes.append(f"{left_out} photos without a face were left out.")
     for note in notes:
@@ -129,10 +138,17 @@ def reconstruct_command(
         raise RequestError("The picture has no place.", field="output", cure="Name a .jpg or .png file in a folder.")
     check_new(output, overwrite, name="output")
     _check_view(view)
-    fitted = None if adapter is None else load_map(adapter).check_for_weights()
-    data = read_bytes(input, field="input")
+    for name, given in (("source_pack", source_pack), ("source_name", source_name)):
+        if adapter is None and given is not None:
+            raise RequestError(
+                "Without an adapter nothing comes from another recogniser.",
+                field=name,
+                cure=f"Give --adapter too, or leave --{name.replace('_', '-')} out.",
+            )
     settings = Settings.from_environment(profile=profile, device=device, models_dir=models_dir)
     chosen = pick_profile(settings.profile)
+    fitted = None if adapter is None else for_weights(load_map(adapter), chosen)
+    data = read_bytes(input, field="input")
 
     def mapped(values: np.ndarray) -> Template:
         if fitted is None:
@@ -153,21 +169,19 @@ def reconstruct_command(
     write_picture(result.images[0], result.settings, output)
     likeness = result.images[0].identity
     print(f"{output}  seed {seed}, likeness {'not measurable' if likeness is None else f'{likeness:.2f}'}")
-    differences = [] if fitted is None else differing(fitted, chosen, source_pack if is_picture(data) else None)
-    for note in (*result.notes, *differences, NOTICE):
+    told = [] if is_picture(data) else [TAKEN_FOR_OWN]
+    if fitted is not None:
+        told = differing(fitted, source_pack if is_picture(data) else None)
+    for note in (*result.notes, *told, NOTICE):
         print(f"note: {note}", file=sys.stderr)
 
 
-def differing(fitted: LinearMap, profile: Profile, source_pack: Path | None) -> list[str]:
-    """Sentences on recognisers that are known by name and are not those of the adapter. source_pack: reads photos."""
-    source, target = fitted.about.source, fitted.about.target
-    notes = []
-    if source_pack is not None and source_pack.stem != source and source in PACKS:
-        notes.append(f"The photos are read by {source_pack.stem}, the adapter was fitted on {source}.")
-    if not leads_to(target, profile):
-        own = pack_name(profile.face_pack)
-        notes.append(f"The adapter maps into the space of {target}, the weights of {profile.name} know {own}.")
-    return notes
+def differing(fitted: LinearMap, source_pack: Path | None) -> list[str]:
+    """A sentence where photos are read by another recogniser than the known one that the adapter was fitted on."""
+    source = fitted.about.source
+    if source_pack is None or source_pack.stem == source or source not in PACKS:
+        return []
+    return [f"The photos are read by {source_pack.stem}, the adapter was fitted on {source}."]
 
 
 def _check_view(view: str | None) -> None:

@@ -85,14 +85,13 @@ def write_png(
         settings: `GenerationResult.settings`, or `settings_of` one picture.
         target: path or open binary file; an existing file is replaced.
     """
-    settings = dict(settings)
-    if isinstance(image, GeneratedImage):
-        settings = _of_picture(image, settings)
-        image = image.image
-    _bare(image).save(target, format="PNG", pnginfo=_texts(settings))
+    pixels, told = _parted(image, settings)
+    _bare(pixels).save(target, format="PNG", pnginfo=_texts(told))
 
 
-def write_picture(image: GeneratedImage, settings: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+def write_picture(
+    image: GeneratedImage | Image.Image, settings: Mapping[str, Any], path: str | os.PathLike[str]
+) -> None:
     """Write a picture as its ending says: PNG as `write_png` does, or JPEG with the same XMP and the settings as its
     comment. Raises RequestError when the file cannot be written.
     """
@@ -101,9 +100,9 @@ def write_picture(image: GeneratedImage, settings: Mapping[str, Any], path: str 
         if path.suffix.lower() == ".png":
             write_png(image, settings, path)
             return
-        told = _of_picture(image, settings)
+        pixels, told = _parted(image, settings)
         comment = json.dumps({SETTINGS: told}, allow_nan=False).encode("ascii")
-        _bare(image.image).save(path, "JPEG", quality=95, xmp=_xmp(told).encode(), comment=comment)
+        _bare(pixels).save(path, "JPEG", quality=95, xmp=_xmp(told).encode(), comment=comment)
     except OSError as error:
         raise RequestError(
             f"{path} could not be written ({error.strerror}).", field="output", cure="Choose a place with free room."
@@ -213,9 +212,12 @@ def _texts(settings: dict[str, Any]) -> PngImagePlugin.PngInfo:
     return texts
 
 
-def _of_picture(image: GeneratedImage, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _parted(image: GeneratedImage | Image.Image, settings: Mapping[str, Any]) -> tuple[Image.Image, dict[str, Any]]:
+    """The picture alone and what is told of it."""
+    if not isinstance(image, GeneratedImage):
+        return image, dict(settings)
     scores = {"identity": image.identity, "keypoint_error": image.keypoint_error}
-    return {**settings, "seed": image.seed, "count": 1, "best_of": None, **scores}
+    return image.image, {**settings, "seed": image.seed, "count": 1, "best_of": None, **scores}
 
 
 def _bare(image: Image.Image) -> Image.Image:

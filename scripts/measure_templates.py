@@ -4,14 +4,14 @@
 
 The foreign recogniser is assets/miniature/face_other, the target the miniature's own; the shipped adapter is another
 program's (`python -m training.miniature template-map`). DIR keeps what is slow: the drawings and both recognisers'
-embeddings of them. `--only map` measures on these alone; `--only pictures` what hangs on the generator's weights: the
-end-to-end table and its contact sheet.
+embeddings of them; whatever else lies there stays as it is. `--only map` measures on these alone; `--only pictures`
+what hangs on the generator's weights: the end-to-end table and its contact sheet.
 """
 
 import argparse
 import json
-import shutil
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -40,9 +40,8 @@ BEGIN, END = "<!-- {}: begin -->\n", "<!-- {}: end -->"
 
 
 def unseen_photos(folder: Path, people: int) -> None:
-    """One photo-like picture each of people whom nothing has learnt from."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    """One photo-like picture each of people whom nothing has learnt from. folder: a new one."""
+    folder.mkdir()
     for number in range(people):
         rng = np.random.default_rng([9, number])
         shot = Shot.sample(rng, style="photo", **LIMITS)
@@ -96,15 +95,15 @@ def measure_map(data: Path, people: int, docs: Path) -> dict[str, str]:
 
 def measure_pictures(data: Path, people: int, docs: Path) -> dict[str, str]:
     """End to end on today's weights."""
-    photos, out = data / "photos", data / "validation"
-    unseen_photos(photos, 4 * people)
-    validate_command(
-        set=photos, adapter=ADAPTER, source_pack=OTHER_ASSETS, out=out, max_ids=people, profile="miniature"
-    )
-    told = json.loads((out / "validation.json").read_text())
-    with Image.open(out / "contact.jpg") as sheet:
-        width, height = sheet.size
-        sheet.crop((0, 0, width, min(height, 34 + 6 * 194))).save(docs / "templates" / "contact.jpg", quality=88)
+    with tempfile.TemporaryDirectory(dir=data) as drawn:
+        photos, out = Path(drawn) / "photos", Path(drawn) / "validation"
+        unseen_photos(photos, 4 * people)
+        validate_command(
+            set=photos, adapter=ADAPTER, source_pack=OTHER_ASSETS, out=out, max_ids=people, profile="miniature"
+        )
+        told = json.loads((out / "validation.json").read_text(encoding="utf-8"))
+        table = (out / "validation.md").read_text(encoding="utf-8")
+        top_rows(out / "contact.jpg", docs / "templates" / "contact.jpg")
     ceiling = told["from the true template"]["share"]
     mapped = told["from the mapped template"]["share"]
     words = (
@@ -112,7 +111,15 @@ def measure_pictures(data: Path, people: int, docs: Path) -> dict[str, str]:
         f"{4 * people} photos lie above. {100 * mapped:.0f} % of the pictures from mapped templates reach it, and "
         f"{100 * ceiling:.0f} % of those from the generator's own template of the same photo."
     )
-    return {"validation": (out / "validation.md").read_text() + "\n" + words}
+    return {"validation": f"{table}\n{words}"}
+
+
+def top_rows(source: Path, target: Path) -> None:
+    """The first six rows of a contact sheet, with what it tells of itself."""
+    with Image.open(source) as sheet:
+        width, height = sheet.size
+        part = sheet.crop((0, 0, width, min(height, 34 + 6 * 194)))
+        part.save(target, quality=88, xmp=sheet.info["xmp"], comment=sheet.info["comment"])
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -124,6 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="where TEMPLATES.md lies")
     options = parser.parse_args(arguments)
     (options.docs / "templates").mkdir(parents=True, exist_ok=True)
+    options.data.mkdir(parents=True, exist_ok=True)
     found = {}
     if options.only != "pictures":
         found |= measure_map(options.data, options.people, options.docs)

@@ -133,8 +133,14 @@ def table(rows: Sequence[tuple[str, Summary]], threshold: float) -> str:
     return "\n".join(lines)
 
 
-def write(outcomes: Sequence[Outcome], threshold: float, folder: Path, *, provenance: dict) -> str:
-    """validation.json, validation.md and contact.jpg; returns the table. The JSON holds no name and no photo."""
+def write(
+    outcomes: Sequence[Outcome], threshold: float, folder: Path, *, provenance: dict,
+    save: Callable[[Image.Image, Path], None],
+) -> str:  # fmt: skip
+    """validation.json, validation.md and contact.jpg; returns the table. The JSON holds no name and no photo.
+
+    save: writes the contact sheet as a picture that tells how its parts were made.
+    """
     rows = [
         ("from the true template", summary([one.true_cosine for one in outcomes], threshold)),
         ("from the mapped template", summary([one.mapped_cosine for one in outcomes], threshold)),
@@ -150,7 +156,7 @@ def write(outcomes: Sequence[Outcome], threshold: float, folder: Path, *, proven
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "validation.json").write_text(json.dumps(kept, indent=1, allow_nan=False) + "\n", encoding="utf-8")
         (folder / "validation.md").write_text(text + "\n", encoding="utf-8")
-        contact_sheet(outcomes, threshold).save(folder / "contact.jpg", quality=92)
+        save(contact_sheet(outcomes, threshold), folder / "contact.jpg")
     except OSError as error:
         raise RequestError(f"{folder} cannot be written.", field="out", cure="Choose another place.") from error
     return text

@@ -15,7 +15,6 @@ import cli
 from commands import template_pictures
 from outputs.metadata import read_settings
 from template_adapter.linear import About, LinearMap, load_map, unit
-from weights.registry import PROFILES
 
 ROOT = Path(__file__).parent.parent
 FOREIGN = ROOT / "assets" / "miniature" / "face_other"
@@ -232,6 +231,9 @@ def test_a_template_of_any_kind_becomes_a_picture_that_says_so(drawing, pairs):
             assert "Identity from: a template" in picture.text["parameters"]
     assert (pixels["t.pkl"] == pixels["t.txt"]).all()
     assert np.abs(pixels["t.pkl"].astype(int) - pixels["t.npy"]).max() <= 2, "the length of a template does not matter"
+    assert "taken for" not in err
+    code, _, err = drawing("reconstruct", "--input", "t.npy", "--output", "own.jpg")
+    assert code == 0 and "taken for one of the weights' own recogniser" in err
     settings = read_settings("t.pkl.png")
     fingerprint = load_map(Path("a.safetensors")).fingerprint
     assert settings["template"] == {"recogniser": "theirs", "adapter": fingerprint}
@@ -246,6 +248,7 @@ def test_a_jpeg_carries_the_same_marks(drawing, photo):
         assert b"trainedAlgorithmicMedia" in picture.info["xmp"]
         kept = json.loads(picture.info["comment"])["instantid"]
     assert kept["template"] == {"recogniser": None, "adapter": None}
+    assert "taken for" not in err, "the weights' own recogniser has read the photo"
     assert "embedding" not in json.dumps(kept)
     code, _, err = drawing("reconstruct", "--input", "face.png", "--output", "out.jpg")
     assert code == 2 and "is there already" in err
@@ -266,7 +269,10 @@ def test_validation_counts_and_shows(drawing, pairs, tmp_path):
     assert told["threshold"] == 0.3 and len(told["cosines"]) == 2
     assert (told["left_out"], told["false_match_rate"]) == (1, None)
     assert "1 photos without a face" in err
-    assert Path("v/contact.jpg").stat().st_size > 2000
+    with Image.open("v/contact.jpg") as sheet:
+        assert sheet.width > 900 and b"trainedAlgorithmicMedia" in sheet.info["xmp"]
+        kept = json.loads(sheet.info["comment"])["instantid"]
+    assert kept["template"] == {"recogniser": "theirs", "adapter": load_map(Path("a.safetensors")).fingerprint}
     code, _, err = drawing("validate", *options)
     assert code == 2 and "too few" in err
 
@@ -321,6 +327,10 @@ def test_mistakes_are_one_line_and_exit_code_2(command, pairs, arguments, words,
             "of x, the adapter reads theirs",
         ),
         (("reconstruct", "--input", "broken.jpg", "--output", "o.jpg"), "damaged"),
+        (("reconstruct", "--input", "t.npy", "--output", "o.jpg", "--adapter", "else.safetensors"), "do not read"),
+        (("reconstruct", "--input", "t.npy", "--output", "o.jpg", "--source-name", "theirs"), "leave --source-name"),
+        (("reconstruct", "--input", "f.jpg", "--output", "o.jpg", "--source-pack", "set"), "leave --source-pack"),
+        ((*VALIDATE, "else.safetensors"), "do not read"),
         ((*VALIDATE, "narrow.safetensors"), "256 numbers"),
         ((*VALIDATE, "a.safetensors", "--threshold", "nan"), "no cosine"),
         ((*VALIDATE, "a.safetensors", "--threshold", ".5", "--false-match-rate", ".01"), "contradict each other"),
@@ -337,6 +347,7 @@ def test_what_needs_no_weights_is_said_before_they_are_loaded(command, monkeypat
     about = About("theirs", "ours", target_length=22.0)
     LinearMap(numbers, None, about).save(Path("a.safetensors"))
     LinearMap(numbers[:, :256], None, about).save(Path("narrow.safetensors"))
+    LinearMap(numbers, None, About("theirs", "antelopev2", target_length=22.0)).save(Path("else.safetensors"))
     np.save("t.npy", numbers[0])
     photo = (EXAMPLES / "person_1.jpg").read_bytes()
     Path("f.jpg").write_bytes(photo)
@@ -349,11 +360,9 @@ def test_what_needs_no_weights_is_said_before_they_are_loaded(command, monkeypat
 
 def test_names_that_differ_are_told():
     fitted = LinearMap(np.eye(512, dtype=np.float32), None, About("buffalo_l", "antelopev2", target_length=22.0))
-    notes = template_pictures.differing(fitted, PROFILES["miniature"], Path("packs/face_other"))
-    assert len(notes) == 2 and "face_other" in notes[0] and "antelopev2" in notes[1]
-    assert template_pictures.differing(fitted, PROFILES["sdxl"], Path("models/buffalo_l")) == []
-    shipped = LinearMap(fitted.matrix, None, About("face_other", "miniature", target_length=22.0))
-    assert template_pictures.differing(shipped, PROFILES["miniature"], None) == []
-    assert len(template_pictures.differing(shipped, PROFILES["sdxl"], None)) == 1
+    notes = template_pictures.differing(fitted, Path("packs/face_other"))
+    assert len(notes) == 1 and "face_other" in notes[0] and "buffalo_l" in notes[0]
+    assert template_pictures.differing(fitted, Path("models/buffalo_l")) == []
+    assert template_pictures.differing(fitted, None) == []
     unknown = LinearMap(fitted.matrix, None, About("a", "b", target_length=22.0))
-    assert template_pictures.differing(unknown, PROFILES["miniature"], None) == []
+    assert template_pictures.differing(unknown, Path("packs/face_other")) == []

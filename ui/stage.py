@@ -214,10 +214,11 @@ def failed(error: Exception, session: Session) -> str:
         f"<figure>{photo_with_faces(photo, name)}<figcaption>{escape(name)}: {_seen(photo)}</figcaption></figure>"
         for name, photo in seen
     )
-    given = "template" if session.who == "template" else "photos"
+    who, given = ("template", session.template_file) if session.who == "template" else ("photos", session.photos)
+    kept = f"{who} and settings" if given else "settings"
     return (
         f'<div class="stage failed" role="alert"><h2>{escape(message)}</h2><p>{escape(cure)}</p>'
-        f'<div class="shots">{shots}</div><p class="kept">Your {given} and settings are kept.</p></div>'
+        f'<div class="shots">{shots}</div><p class="kept">Your {kept} are kept.</p></div>'
     )
 
 

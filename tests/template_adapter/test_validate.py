@@ -38,7 +38,7 @@ def test_pictures_are_made_from_both_templates_and_measured_against_the_genuine_
     outcomes = validate([case(number) for number in range(3)], fitted, make=make, analyse=analyse)
     assert [one.mapped_cosine for one in outcomes[:2]] == pytest.approx([1, 1], abs=1e-4)
     assert outcomes[2].true_cosine is None
-    text = write(outcomes, 0.5, tmp_path / "out", provenance={"adapter": fitted.fingerprint})
+    text = write(outcomes, 0.5, tmp_path / "out", provenance={"adapter": fitted.fingerprint}, save=Image.Image.save)
     assert "66.7 %" in text
     told = json.loads((tmp_path / "out" / "validation.json").read_text())
     assert told["from the mapped template"]["without_face"] == 1
@@ -58,7 +58,9 @@ def test_without_any_face_there_are_no_numbers(tmp_path):
     fitted = LinearMap(TURN, None, About("a", "b", target_length=512**0.5))
     picture = Image.new("RGB", (64, 64))
     outcomes = validate([case(0)], fitted, make=lambda *_: picture, analyse=lambda _: None)
-    assert "| 1 | none | none | none | none | **0.0 %** | 1 |" in write(outcomes, 0.5, tmp_path, provenance={})
+    assert "| 1 | none | none | none | none | **0.0 %** | 1 |" in write(
+        outcomes, 0.5, tmp_path, provenance={}, save=Image.Image.save
+    )
     told = json.loads((tmp_path / "validation.json").read_text(), parse_constant=pytest.fail)
     assert told["from the true template"]["mean"] is None
 

@@ -123,6 +123,13 @@ def test_a_failure_says_what_to_do_and_shows_what_was_seen() -> None:
     assert "are kept" in shown
 
 
+@pytest.mark.parametrize("who", ["photos", "template"])
+def test_what_was_never_given_is_not_kept(who: str) -> None:
+    assert "Your settings are kept." in stage.failed(ValueError(), Session(who=who))
+    given = stage.failed(ValueError(), Session(who=who, photos=[photo(1)], template_file=b"[1, 2]"))
+    assert f"Your {who} and settings are kept." in given
+
+
 def test_an_unforeseen_failure_shows_nothing_of_its_insides() -> None:
     assert "secret" not in stage.failed(ValueError("secret"), Session())
 

@@ -163,7 +163,7 @@ def test_what_nobody_foresaw_is_told_too_and_not_repeated_in_the_log(tmp_path, c
 
 
 def test_a_failure_with_a_template_speaks_of_no_photos() -> None:
-    session = Session(photos=[photo()], who="template")
+    session = Session(photos=[photo()], who="template", template_file=npy(VECTOR))
     shown = stage.failed(RequestError("No.", field="template"), session)
     assert "Your template and settings are kept." in shown and "photo" not in shown
     assert "photo A" in stage.failed(RequestError("No."), Session(photos=[photo()]))
@@ -185,7 +185,7 @@ def test_in_the_browser_a_template_becomes_a_picture(page) -> None:
     make(page)
     page.wait_for_selector(".stage.failed")
     assert "There is no template yet." in page.inner_text(".stage.failed")
-    assert "Your template and settings are kept." in page.inner_text(".stage.failed")
+    assert "Your settings are kept." in page.inner_text(".stage.failed")
     upload(page, "template", b"cos\nsystem\n.")
     page.wait_for_selector("#template-card .refused")
     upload(page, "template", npy(VECTOR / 20))
