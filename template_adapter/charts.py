@@ -40,7 +40,7 @@ class Axes:
                 self.words((middle, bottom + 8), f"{value:,.8g}", "mt")
                 free = middle + half + 6
         self._line([(left, top), (left, bottom), (right, bottom)], INK, 1.5)
-        self.words((left, 14), title, "lm", 15)
+        self.words((left, 14), _shortened(title, 15, right - left), "lm", 15)
         self.words(((left + right) / 2, size[1] - 12), x_label, "mm")
         self.words((left, top - 8), y_label, "lm", 11)
 
@@ -96,7 +96,10 @@ def sweep_chart(lines: Mapping[str, Sequence[tuple[float, float]]], *, title: st
 
 def histogram_chart(samples: Mapping[str, np.ndarray], *, title: str, threshold: float | None) -> Image.Image:
     """Shares of cosines in bins of 0.02. threshold: a line across, None for none."""
-    low = math.floor(10 * min(0.9, *(float(values.min()) for values in samples.values()))) / 10
+    lowest = [float(values.min()) for values in samples.values()]
+    if threshold is not None:
+        lowest.append(threshold - 0.02)  # its line stands beside the axis, not on it
+    low = math.floor(10 * min(0.9, *lowest)) / 10
     edges = np.arange(low, 1.0001, 0.02)
     shares = [np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0] / len(values) for values in samples.values()]
     highest = max(float(share.max()) for share in shares) * 1.08
@@ -162,9 +165,18 @@ def _ticks(low: float, high: float) -> list[float]:
     return [round(step * i, 10) for i in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def _width(text: str) -> float:
-    """Of words in the usual size, in pixels of the finished picture."""
-    return _font(12).getlength(text) / SCALE
+def _shortened(text: str, size: int, room: float) -> str:
+    """The text without so much of its middle that it fits into the room, in pixels of the finished picture."""
+    whole, kept = text, len(text)
+    while _width(text, size) > room:
+        kept -= 1
+        text = f"{whole[: kept - kept // 2]}...{whole[len(whole) - kept // 2 :]}"
+    return text
+
+
+def _width(text: str, size: int = 12) -> float:
+    """Of words, in pixels of the finished picture."""
+    return _font(size).getlength(text) / SCALE
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

@@ -151,3 +151,18 @@ def test_every_size_of_the_sweep_is_marked_where_there_is_room():
 
 def test_one_value_can_be_drawn():
     assert histogram_chart({"a": np.array([0.5])}, title="t", threshold=0.661).size == (720, 420)
+
+
+def test_a_threshold_below_all_cosines_is_drawn_inside_the_frame():
+    chart = np.asarray(histogram_chart({"a": np.linspace(0.5, 0.9, 9)}, title="t", threshold=-0.5))
+    assert (near(chart, INK)[60:372, 72:700].sum(axis=0) > 300).any()
+
+
+def test_a_long_name_stays_inside_the_picture():
+    def title(name: str) -> np.ndarray:
+        chart = np.asarray(histogram_chart({"a": np.array([0.5])}, title=name, threshold=None))
+        return near(chart, INK)[4:24].any(axis=0)
+
+    drawn = title(f"Cosines: {'templates_of_another_recogniser_' * 5} to ours, ols")
+    assert drawn[600:700].any() and not drawn[704:].any()
+    np.testing.assert_array_equal(drawn[66:120], title("Cosines: templates to ours")[66:120], "its beginning is there")
