@@ -22,6 +22,7 @@ from weights.published import CLIP
 from weights.store import Store
 
 if TYPE_CHECKING:
+    from evaluation.cases import World
     from weights.registry import Profile
 
 
@@ -30,7 +31,10 @@ def evaluate(
     suite: Annotated[str, typer.Option(help=f"One of: {', '.join(SUITES)}.")] = "quick",
     seed: Annotated[int, typer.Option(help="Chooses people, wishes and noise; 0 to 99999.")] = 0,
     people: Annotated[
-        Path | None, typer.Option(help="Folder with a folder of photos for each person; photographic weights need it.")
+        Path | None,
+        typer.Option(
+            help="Folder with a folder of photos, at any depth, for each person; photographic weights need it."
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--json", help="JSON file for all figures.")] = None,
     pictures: Annotated[
@@ -93,15 +97,15 @@ def evaluate(
     bundle = None if people is not None else store.path(chosen.face_pack).parent
     shelf = None if pictures is None else Shelf(pictures, write_png, read_settings)
     with bar() as tell:
-        world = gather(engine, SUITES[suite], seed, eyes, people=people, bundle=bundle, reader=reader)
-        for name, why in world.unread.items():
-            print(f"note: {name} was left out: {why}", file=sys.stderr)
+        world = gather(engine, SUITES[suite], seed, eyes, people=people, bundle=bundle, reader=reader, tell=tell)
+        _tell_left_out(world)
         weights = fingerprint(engine.profile, store)
         if settings.backend != "torch":
             weights["backend"] = settings.backend
         found = run(engine, world, SUITES[suite], seed, eyes, weights=weights, shelf=shelf, tell=tell)
-    for text in (tables.identity(found.figures), tables.pose(found.figures), tables.prompt(found.figures)):
-        print(text, end="\n\n")
+    shown = [tables.identity, tables.pose] + ([tables.prompt] if world.reader is not None else [])
+    for table in shown:
+        print(table(found.figures), end="\n\n")
     command = _command(chosen.name, suite, seed, people, report, card, engine.profile.own)
     if out is not None:
         unfinished = out.with_name(f"{out.name}.tmp")
@@ -111,6 +115,17 @@ def evaluate(
         reports.write(found, report, command)
     if card is not None:
         reports.into_card(found.figures, card, command)
+
+
+def _tell_left_out(world: World) -> None:
+    """The photos one by one, and how many; the people by their folders' names."""
+    for name, why in world.left_out.items():
+        print(f"note: {name} was left out: {why}", file=sys.stderr)
+    if world.left_out:
+        print(f"note: photos left out: {len(world.left_out)}", file=sys.stderr)
+    if world.nobody:
+        names = ", ".join(world.nobody)
+        print(f"note: people left out, without a photo of a face: {len(world.nobody)} ({names})", file=sys.stderr)
 
 
 def _neutral(store: Store, profile: Profile) -> Path:

@@ -85,7 +85,8 @@ class World(Protocol):
 
     Attributes:
         gallery: photos of further people, among whom the right one has to be recognised.
-        unread: file -> why, of photos that could not be opened and were left out.
+        left_out: file -> why, of photos that are not used though they were looked at: unreadable, or without a face.
+        nobody: names of people who are left out because no such photo is left of them.
         drawn: whether the people are drawings.
         megabytes: size of the bundle, for drawn people; None for photographs, whose weights are not shipped.
     """
@@ -101,7 +102,9 @@ class World(Protocol):
     @property
     def reader(self) -> Reader | None: ...
     @property
-    def unread(self) -> Mapping[str, str]: ...
+    def left_out(self) -> Mapping[str, str]: ...
+    @property
+    def nobody(self) -> Sequence[str]: ...
     @property
     def drawn(self) -> bool: ...
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -13,6 +14,9 @@ from PIL import Image
 from errors import RequestError, WeightsCorrupt
 from evaluation.cases import Subject, Take, Wish
 from face.views import VIEWS
+
+if TYPE_CHECKING:
+    from evaluation.making import Tell
 
 PHOTOS = 4
 SCENE_SHARE = 0.6
@@ -37,9 +41,14 @@ class DrawnWorld:
     drawn = True
 
     @property
-    def unread(self) -> Mapping[str, str]:
-        """Drawings are never files."""
+    def left_out(self) -> Mapping[str, str]:
+        """Drawings are never files, and one without a face is drawn again."""
         return {}
+
+    @property
+    def nobody(self) -> Sequence[str]:
+        """Everybody can be drawn."""
+        return ()
 
     @property
     def megabytes(self) -> float:
@@ -82,6 +91,7 @@ def draw_world(
     size: int,
     bundle: Path,
     accept: Callable[[Image.Image], bool],
+    tell: Tell = lambda what, done, total: None,
 ) -> DrawnWorld:
     """Draw the people and choose the wishes.
 
@@ -108,9 +118,16 @@ def draw_world(
     chosen = random.choice(len(EVALUATION_SEEDS), max(people, gallery), replace=False) + EVALUATION_SEEDS.start
     seeds = [int(number) for number in chosen]
     shots = _wishes(wishes, random)
+
+    def in_turn() -> Iterator[tuple[int, int]]:
+        for number, person in enumerate(seeds):
+            tell("drawing people", number, len(seeds))
+            yield number, person
+
+    numbered = in_turn()
     return DrawnWorld(
-        subjects=tuple(_subject(number, person, size, accept) for number, person in enumerate(seeds[:people])),
-        gallery=tuple(_photos(person, 1, size, accept)[0][0] for person in seeds[people:]),
+        subjects=tuple(_subject(number, person, size, accept) for number, person in islice(numbered, people)),
+        gallery=tuple(_photos(person, 1, size, accept)[0][0] for _, person in numbered),
         wishes=tuple(_said(fields) for fields in shots),
         reader=AttributeReader(bundle / FILE),
         people=tuple(seeds),

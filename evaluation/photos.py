@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -13,6 +15,10 @@ from PIL import Image
 from errors import PhotoError, RequestError
 from evaluation.cases import Reader, Subject, Take, Wish
 from face.photo import ENDINGS, open_photo
+from training.photos import OTHERS
+
+if TYPE_CHECKING:
+    from evaluation.making import Tell
 
 PHOTOS = 4
 WORDS: dict[str, dict[str, str]] = {
@@ -61,7 +67,8 @@ class PhotoWorld:
     gallery: tuple[Image.Image, ...]
     wishes: tuple[Wish, ...]
     reader: Reader | None
-    unread: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    nobody: Sequence[str] = ()
     drawn = False
 
     def true_picture(self, take: Take) -> Image.Image | None:
@@ -90,33 +97,38 @@ def photo_world(
     gallery: int = 100,
     reader: Reader | None,
     accept: Callable[[Image.Image], bool],
+    tell: Tell = lambda what, done, total: None,
 ) -> PhotoWorld:
     """The people of a folder, in an order that the seed gives; those beyond `people` only stand among the others.
 
     Args:
-        folder: one folder a person with at least one photo each. Of several photos the last half, and what is beyond
-            the fourth, is never given to the engine.
+        folder: one folder a person with at least one photo each, in it or in folders and links below it. Of several
+            photos the last half, and what is beyond the fourth, is never given to the engine.
         gallery: people to be told apart, the subjects among them; further folders are not opened.
         reader: tells what pictures show; None leaves the prompt figures out.
         accept: whether a photo has a face; the others are left out, files that cannot be read among them, and so is a
-            person without any.
+            person without any. Both stand in the world's lists.
 
     Raises RequestError when the folder holds fewer than two people.
     """
-    names = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    photos = {path: sorted(one for one in path.iterdir() if one.suffix.lower() in ENDINGS) for path in names}
+    inside = sorted(folder.iterdir()) if folder.is_dir() else []
+    names = [path for path in inside if path.is_dir()]
+    loose = [path for path in inside if not path.is_dir() and _is_picture(path)]
     random = np.random.default_rng([seed, 47])
     subjects: list[Subject] = []
-    unread: dict[str, str] = {}
-    for index in random.permutation(len(names)):
+    nobody: list[str] = []
+    left_out = {path.name: "in no person's folder" for path in loose}
+    for done, index in enumerate(random.permutation(len(names))):
         if len(subjects) >= max(people, gallery):
             break
-        opened = (_opened(one, unread) for one in photos[names[index]][: 2 * PHOTOS])
-        faces = (picture for picture in opened if picture is not None and accept(picture))
+        tell("looking at people", done, len(names))
+        faces = _faces(names[index], accept, left_out)
         if pictures := list(faces if len(subjects) < people else islice(faces, 1)):
             given = min(PHOTOS, -(-len(pictures) // 2))
             name = f"person {len(subjects) + 1}"
             subjects.append(Subject(name, tuple(pictures[:given]), tuple(pictures[given : given + 1])))
+        else:
+            nobody.append(names[index].name)
     if len(subjects) < 2:
         raise RequestError(
             f"{folder} has photos with a face of {len(subjects)} people; likeness needs others to be told from.",
@@ -130,17 +142,46 @@ def photo_world(
         gallery=tuple(subject.photos[0] for subject in subjects[people:]),
         wishes=tuple(_wish(random) for _ in range(wishes)),
         reader=reader,
-        unread=unread,
+        left_out=left_out,
+        nobody=tuple(nobody),
     )
 
 
-def _opened(path: Path, unread: dict[str, str]) -> Image.Image | None:
-    """None, and a line in `unread`, for what is no picture."""
-    try:
-        return open_photo(path, field="people")
-    except PhotoError as error:
-        unread[f"{path.parent.name}/{path.name}"] = error.message
-        return None
+def _faces(person: Path, accept: Callable[[Image.Image], bool], left_out: dict[str, str]) -> Iterator[Image.Image]:
+    """Photos of a person with a face, of the first that there are; a line in `left_out` for each of the others."""
+    names = {path: path.relative_to(person.parent).as_posix() for path in _photos_in(person)}
+    for path, name in names.items():
+        if path.suffix.lower() in OTHERS:
+            left_out[name] = f"pictures of the kind {path.suffix.lower()} are not read"
+    for path in [path for path in names if names[path] not in left_out][: 2 * PHOTOS]:
+        name = names[path]
+        try:
+            picture = open_photo(path, field="people")
+        except PhotoError as error:
+            left_out[name] = error.message
+            continue
+        if accept(picture):
+            yield picture
+        else:
+            left_out[name] = "no face was found"
+
+
+def _photos_in(person: Path) -> list[Path]:
+    """Pictures at any depth by their names; links to folders are followed, each folder once."""
+    found: list[Path] = []
+    seen: set[str] = set()
+    for place, folders, files in os.walk(person, followlinks=True):
+        if (real := os.path.realpath(place)) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        found += filter(_is_picture, (Path(place, name) for name in files))
+    return sorted(found)
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in ENDINGS + OTHERS
 
 
 def _with_expression(subject: Subject, reader: Reader) -> Subject:

@@ -87,7 +87,7 @@ def _introduction(figures: Mapping[str, Any], command: str) -> str:
     people = (
         "people of the drawn world whom no training saw, chosen by the seed"
         if figures["drawn"]
-        else "people from photographs"
+        else f"people from photographs ({_left_out(figures)})"
     )
     weights = ", ".join(f"{name} {digest}" for name, digest in figures["weights"].items())
     seconds = _number(figures["seconds_per_picture"], 1)
@@ -100,6 +100,11 @@ def _introduction(figures: Mapping[str, Any], command: str) -> str:
         f"All figures are of one run with one seed. {ERRORS} In the sweeps, whose cells have few pictures, a second "
         "digit is chance."
     )
+
+
+def _left_out(figures: Mapping[str, Any]) -> str:
+    photos, people = figures["photos_left_out"], figures["people_left_out"]
+    return f"left out for want of a readable face: {photos} of the photos and {people} of the people"
 
 
 def _likeness_words(figures: Mapping[str, Any]) -> str:

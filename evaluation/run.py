@@ -79,7 +79,8 @@ def evaluate(
         "weights": dict(weights),
         "people": len({take.subject for take in planned.main}),
         "pictures": len(takes),
-        "photos_left_out": len(world.unread),
+        "photos_left_out": len(world.left_out),
+        "people_left_out": len(world.nobody),
         "defaults": {
             name: getattr(engine.profile, name)
             for name in ("steps", "guidance", "scheduler", "adapter_scale", "identity_net_scale", "view_size")
@@ -102,7 +103,15 @@ def evaluate(
 
 
 def gather(
-    engine: Engine, suite: Suite, seed: int, eyes: Eyes, *, people: Path | None, bundle: Path | None, reader: Any = None
+    engine: Engine,
+    suite: Suite,
+    seed: int,
+    eyes: Eyes,
+    *,
+    people: Path | None,
+    bundle: Path | None,
+    reader: Any = None,
+    tell: Tell = lambda what, done, total: None,
 ) -> World:
     """The people of an evaluation: of a folder of photographs where one is given, else drawn.
 
@@ -116,11 +125,18 @@ def gather(
 
     if people is not None:
         return photo_world(
-            people, suite.people, suite.pictures, seed, gallery=suite.gallery, reader=reader, accept=accept
+            people, suite.people, suite.pictures, seed, gallery=suite.gallery, reader=reader, accept=accept, tell=tell
         )
     assert bundle is not None
     return draw_world(
-        suite.people, suite.gallery, suite.pictures, seed, size=engine.profile.size[0], bundle=bundle, accept=accept
+        suite.people,
+        suite.gallery,
+        suite.pictures,
+        seed,
+        size=engine.profile.size[0],
+        bundle=bundle,
+        accept=accept,
+        tell=tell,
     )
 
 

@@ -1,7 +1,5 @@
 """CLIP at toy size against what transformers itself says."""
 
-import shutil
-
 import numpy as np
 import pytest
 import torch
@@ -70,17 +68,6 @@ def test_people_of_a_folder_are_read_by_it(folder, people):
         assert len(subject.others) == 1
         assert subject.expression in WORDS["expression"]
         assert subject.name.startswith("person")
-
-
-def test_a_file_that_is_no_picture_is_left_out_and_told(people, tmp_path):
-    shutil.copytree(people, tmp_path / "people")
-    first = min(path for path in (tmp_path / "people").iterdir() if path.is_dir())
-    (first / "0.jpg").write_bytes(b"no picture")
-    world = photo_world(tmp_path / "people", 3, 5, 0, reader=None, accept=lambda photo: True)
-    assert len(world.subjects) == 3
-    assert list(world.unread) == [f"{first.name}/0.jpg"]
-    read = sum(len(subject.photos) + len(subject.others) for subject in world.subjects)
-    assert read == len(list((tmp_path / "people").glob("*/*"))) - 1
 
 
 def test_a_damaged_model_is_told(tmp_path):

@@ -35,6 +35,12 @@ def test_people_are_kept_apart_from_training_and_chosen_by_the_seed(bundle):
     assert not np.array_equal(photos[0], photos[2])
 
 
+def test_drawing_is_told(bundle):
+    seen = []
+    draw_world(2, 3, 1, 0, size=64, bundle=bundle, accept=lambda photo: True, tell=lambda *told: seen.append(told))
+    assert seen == [("drawing people", done, 3) for done in range(3)]
+
+
 def test_photos_without_a_face_are_taken_again(bundle):
     seen = []
 

@@ -128,7 +128,7 @@ def run(engine, tiny_profile, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(command, "load_engine", lambda profile, settings: engine)
     monkeypatch.setattr(command, "pick_profile", lambda name: tiny_profile)
-    monkeypatch.setitem(SUITES, "quick", Suite("quick", people=2, gallery=2, pictures=2, views=0, parts=0, sweep=0))
+    monkeypatch.setitem(SUITES, "quick", Suite("quick", people=2, gallery=4, pictures=2, views=0, parts=0, sweep=0))
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["cli.py", "evaluate", *map(str, arguments)])
@@ -145,6 +145,9 @@ def test_the_command_writes_its_files(run, people, neutral, tmp_path):
     code, out, err = run("--people", people, "--neutral", neutral, "--seed", 3, *files)
     assert code == 0, err
     assert "| **made**" in out
+    assert "asked for" not in out, "nobody read the prompts"
+    assert "looking at people" in err
+    assert "people left out, without a photo of a face: 1 (nobody)" in err
     assert "prompts are not measured without CLIP" in err
     told = json.loads((tmp_path / "out.json").read_text())
     assert told["seed"] == 3
@@ -152,6 +155,7 @@ def test_the_command_writes_its_files(run, people, neutral, tmp_path):
     text = (tmp_path / "RESULTS.md").read_text()
     assert "--suite quick --seed 3 --people FOLDER" in text
     assert str(people) not in text
+    assert "left out for want of a readable face: 0 of the photos and 1 of the people" in text
 
 
 @pytest.mark.parametrize(
