@@ -14,16 +14,23 @@ import numpy as np
 import typer
 
 from commands.doors import embedder, needed, open_analyzer
-from commands.template_options import Adapter, AsJson, Overwrite, SourcePack, check_new, threshold_or_rate
+from commands.template_options import (
+    Adapter,
+    AsJson,
+    Overwrite,
+    SourcePack,
+    check_folder,
+    check_new,
+    threshold_or_rate,
+)
 from commands.watching import bar
 from errors import RequestError
 from generation.loading import pick_profile
-from template_adapter.fit import METHODS, fit
+from template_adapter.fit import METHODS, check_method, fit
 from template_adapter.linear import About, load_map
-from template_adapter.pairs import PER_PERSON, Pairs
-from template_adapter.people import People as Named
-from template_adapter.people import people_of, read_people
-from template_adapter.photos import embed_folder
+from template_adapter.pairs import PER_PERSON, Pairs, check_choice
+from template_adapter.people import agreed, people_of, read_people
+from template_adapter.photos import embed_folder, told_left_out
 from template_adapter.report import OF_AVERAGES, PUBLISHED_THRESHOLD, SIZES, sweep, undetermined
 from template_adapter.vectors import Array, open_vectors, row_lengths
 from weights.registry import ASSETS
@@ -57,8 +64,10 @@ def fit_command(
     if out.suffix != ".safetensors" or not out.parent.is_dir() or out.is_dir():
         raise RequestError("The adapter has no place.", field="out", cure="Name a .safetensors file in a folder.")
     check_new(out, overwrite, name="out")
+    check_method(method, alpha)
+    how = _how(per_person, held_out, raw, seed)
     with bar() as told:
-        pairs = _pairs(source, target, people, source_pack, target_pack, told, _how(per_person, held_out, raw, seed))
+        pairs = _pairs(source, target, people, source_pack, target_pack, told, how)
         names = _names(source, target, source_pack, target_pack, source_name, target_name)
         today = datetime.datetime.now(datetime.UTC).date().isoformat()
         fitted = fit(
@@ -143,11 +152,14 @@ def report_command(
 ) -> None:  # fmt: skip
     """Fit on growing numbers of people and measure on people left out: tables, plots, both spaces as a picture."""
     chosen, rate = threshold_or_rate(threshold, false_match_rate, usual=PUBLISHED_THRESHOLD)
+    check_method(method, alpha)
+    wanted, how = _sizes(sizes), _how(per_person, held_out, raw, seed)
+    check_folder(out, name="out")
     with bar() as told:
-        pairs = _pairs(source, target, people, source_pack, target_pack, told, _how(per_person, held_out, raw, seed))
+        pairs = _pairs(source, target, people, source_pack, target_pack, told, how)
         found = sweep(
             pairs, **_names(source, target, source_pack, target_pack, source_name, target_name), method=method,
-            bias=bias, alpha=alpha, sizes=_sizes(sizes), threshold=chosen, false_match_rate=rate, progress=told,
+            bias=bias, alpha=alpha, sizes=wanted, threshold=chosen, false_match_rate=rate, progress=told,
         )  # fmt: skip
     found.write(out)
     for note in found.notes():
@@ -179,7 +191,7 @@ def _pairs(
     """Two files of vectors, or one folder of photos run through both recognisers."""
     if not source.is_dir() and not target.is_dir():
         (x, of_x), (y, of_y) = open_vectors(source, name="source"), open_vectors(target, name="target")
-        whose = read_people(people) if people is not None else _same_people(of_x, of_y)
+        whose = read_people(people) if people is not None else agreed(of_x, of_y)
         return Pairs(x, y, codes=None if whose is None else whose.codes, **how)
     if source.absolute() != target.absolute():
         raise RequestError(
@@ -192,34 +204,15 @@ def _pairs(
     both = zip(packs, reversed(packs), strict=True)
     readers = [embedder(open_analyzer(pack, profile, detector_of=other)) for pack, other in both]
     found = embed_folder(source, *readers, progress=lambda done, of: told("reading photos", done, of))
-    if found.left_out:
-        print(f"note: {found.left_out} photos without a face were left out.", file=sys.stderr)
+    for note in told_left_out(found.left_out):
+        print(f"note: {note}", file=sys.stderr)
     x, y = found.rows
     return Pairs(Array(x), Array(y), codes=people_of(found.people, of="source").codes, **how)
 
 
-def _same_people(of_source: Named | None, of_target: Named | None) -> Named | None:
-    """Whose each row is. Raises RequestError where the files name two people for one row."""
-    if of_source is None or of_target is None:
-        return of_target if of_source is None else of_source
-    counts = len(of_source.codes), len(of_target.codes)
-    if counts[0] != counts[1]:
-        raise RequestError(
-            f"The source says of {counts[0]} rows whose they are, the target of {counts[1]}.",
-            field="people",
-            cure="Name one person a row on both sides, or give --people.",
-        )
-    differing = of_source.differing(of_target)
-    if len(differing):
-        raise RequestError(
-            f"Row {differing[0]}, counted from 0, is of one person in the source and of another in the target.",
-            field="people",
-            cure="Bring both files into one order; --people says whose the rows are where the names differ alone.",
-        )
-    return of_source
-
-
 def _how(per_person: str, held_out: float, raw: bool, seed: int) -> dict[str, Any]:
+    """The choice of pairs, checked before anything is read."""
+    check_choice(per_person, held_out, seed)
     return {"per_person": per_person, "held_out": held_out, "unit": not raw, "seed": seed}
 
 

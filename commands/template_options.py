@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,13 @@ def check_new(path: Path, overwrite: bool, *, name: str) -> None:
     """Raises RequestError under the option `name` for a file that is there and shall stay."""
     if path.exists() and not overwrite:
         raise RequestError(f"{path} is there already.", field=name, cure="Add --overwrite or another name.")
+
+
+def check_folder(path: Path, *, name: str) -> None:
+    """Raises RequestError under the option `name` where no folder can be made or written."""
+    nearest = next(one for one in (path.absolute(), *path.absolute().parents) if one.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise RequestError(f"{path} cannot be written.", field=name, cure="Name a folder.")
 
 
 def threshold_or_rate(

@@ -11,7 +11,7 @@ import numpy as np
 import typer
 
 from commands.doors import embedder, needed, open_analyzer
-from commands.template_options import Adapter, AsJson, Overwrite, SourcePack, check_new, threshold_or_rate
+from commands.template_options import Adapter, AsJson, Overwrite, SourcePack, check_folder, check_new, threshold_or_rate
 from commands.watching import bar
 from commands.weight_options import ModelsDir, ProfileName
 from errors import RequestError
@@ -24,7 +24,7 @@ from generation.settings import Settings
 from outputs.metadata import write_picture
 from template_adapter import validate as validating
 from template_adapter.linear import load_map
-from template_adapter.photos import embed_folder, photos_of
+from template_adapter.photos import embed_folder, photos_of, told_left_out
 from template_adapter.reading import is_picture, read_bytes, read_template
 from template_adapter.template import DIMENSIONS, Template
 
@@ -65,22 +65,26 @@ def validate_command(
     threshold, rate = threshold_or_rate(threshold, false_match_rate, usual=None)
     _check_view(view)
     photos_of(set)
+    check_folder(out, name="out")
     find_pack(source_pack)
     engine = load_engine(chosen, settings)
     foreign = open_analyzer(source_pack, chosen, detector_of=engine.analyzer.folder)
     with bar() as told:
         found = embed_folder(
-            set, embedder(foreign), embedder(engine.analyzer), name="set",
+            set, embedder(foreign), embedder(engine.analyzer), name="set", first_of=max_ids,
             progress=lambda done, of: told("reading photos", done, of),
         )  # fmt: skip
-        left_out = found.left_out
-        limit = threshold
+        left_out, limit = found.left_out, threshold
         if limit is None:
-            limit = validating.threshold_at(found.rows[0], found.people, rate)
-        first = np.sort(np.unique(found.people, return_index=True)[1])[:max_ids]
+            crowd = embed_folder(
+                set, embedder(foreign), name="set", most=validating.CROWD,
+                progress=lambda done, of: told("choosing the threshold", done, of),
+            )  # fmt: skip
+            left_out = left_out | crowd.left_out
+            limit = validating.threshold_at(crowd.rows[0], crowd.people, rate)
         cases = [
-            validating.Case(str(found.people[i]), open_photo(found.photos[i]), found.rows[0][i], found.rows[1][i])
-            for i in first
+            validating.Case(str(person), open_photo(photo), source, target)
+            for person, photo, source, target in zip(found.people, found.photos, *found.rows, strict=True)
         ]
 
         def make(template: Template, case: validating.Case) -> Image.Image:
@@ -101,7 +105,7 @@ def validate_command(
         "adapter": fitted.fingerprint,
         "profile": engine.profile.name,
         "false_match_rate": rate if threshold is None else None,
-        "left_out": left_out,
+        "left_out": len(left_out),
     }
     sheet_of = {
         "prompt": prompt, "view": view, "seed": seed, "profile": engine.profile.name,
@@ -112,10 +116,7 @@ def validate_command(
     )
     print((out / "validation.json").read_text(encoding="utf-8") if as_json else text)
     print(f"{out}: validation.json, validation.md, contact.jpg", file=sys.stderr)
-    notes = differing(fitted, source_pack)
-    if left_out:
-        notes.append(f"{left_out} photos without a face were left out.")
-    for note in notes:
+    for note in (*differing(fitted, source_pack), *told_left_out(left_out)):
         print(f"note: {note}", file=sys.stderr)
 
 

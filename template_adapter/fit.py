@@ -114,6 +114,18 @@ class Solution:
     mse: float
 
 
+def check_method(method: str, alpha: float, widths: tuple[int, ...] | None = None) -> None:
+    """Raises RequestError for another method, an impossible alpha, and Procrustes between spaces of two widths."""
+    if method not in METHODS:
+        raise RequestError("No such method.", field="method", cure=f"Choose one of: {', '.join(METHODS)}.")
+    if method == "ridge" and not (np.isfinite(alpha) and alpha > 0):
+        raise RequestError("alpha must be above 0.", field="alpha", cure="1 is usual; for none take ols.")
+    if method == "procrustes" and widths is not None and widths[0] != widths[1]:
+        raise RequestError(
+            "Procrustes turns a space into one of the same width.", field="method", cure="Take ols or ridge."
+        )
+
+
 def solve(moments: Moments, method: str = "ols", *, bias: bool = True, alpha: float = 1.0) -> Solution:
     """The best map of a kind for these sums.
 
@@ -122,12 +134,9 @@ def solve(moments: Moments, method: str = "ols", *, bias: bool = True, alpha: fl
         bias: fit a constant too, which ridge does not shrink; Procrustes then turns about the means.
         alpha: what ridge adds to the diagonal of X'X, as scikit-learn's Ridge counts it.
 
-    Raises RequestError for another method, an impossible alpha, and Procrustes between spaces of two widths.
+    Raises RequestError as `check_method` does.
     """
-    if method not in METHODS:
-        raise RequestError("No such method.", field="method", cure=f"Choose one of: {', '.join(METHODS)}.")
-    if method == "ridge" and not (np.isfinite(alpha) and alpha > 0):
-        raise RequestError("alpha must be above 0.", field="alpha", cure="1 is usual; for none take ols.")
+    check_method(method, alpha, moments.xy.shape)
     sums = moments.about_mean() if bias else moments.about_origin()
     xx, xy = sums.xx, sums.xy
     values, vectors = np.linalg.eigh((xx + xx.T) / 2)
@@ -140,10 +149,6 @@ def solve(moments: Moments, method: str = "ols", *, bias: bool = True, alpha: fl
         raise RequestError("All vectors of the source are the same.", field="source", cure="Give more people.")
     condition = float(np.sqrt(values[-1] / values[counted][0]))
     if method == "procrustes":
-        if xx.shape[0] != xy.shape[1]:
-            raise RequestError(
-                "Procrustes turns a space into one of the same width.", field="method", cure="Take ols or ridge."
-            )
         left, _, right = np.linalg.svd(xy)
         matrix = left @ right
     else:
@@ -168,6 +173,7 @@ def fit(
 
     Raises RequestError.
     """
+    check_method(method, alpha, pairs.widths)
     moments = gather(pairs, progress=progress)
     found = solve(moments, method, bias=bias, alpha=alpha)
     about = About(

@@ -21,6 +21,18 @@ NOTHING = 1e-9
 """Length below which an average of vectors of length 1 is rounding."""
 
 
+def check_choice(per_person: str, held_out: float, seed: int) -> None:
+    """Raises RequestError for what no pairs can be chosen by."""
+    if per_person not in PER_PERSON:
+        raise RequestError(
+            "No such way with several vectors.", field="per_person", cure=f"Choose one of: {', '.join(PER_PERSON)}."
+        )
+    if not 0 <= held_out <= 0.5:
+        raise RequestError("held_out is a share of the people.", field="held_out", cure="Give 0 to 0.5.")
+    if seed < 0:
+        raise RequestError("The seed is below 0.", field="seed", cure="Give 0 or more.")
+
+
 @dataclass(frozen=True, eq=False)
 class Part:
     """x, y: (n, width) float64; weights: (n,); lengths: (n,) of the target's vectors as they were given."""
@@ -66,18 +78,11 @@ class Pairs:
             raise RequestError(
                 f"There are {len(self.codes)} people for {rows} rows.", field="people", cure="Name one a row."
             )
-        if self.per_person not in PER_PERSON:
-            raise RequestError(
-                "No such way with several vectors.", field="per_person", cure=f"Choose one of: {', '.join(PER_PERSON)}."
-            )
+        check_choice(self.per_person, self.held_out, self.seed)
         if self.per_person != "all" and self.codes is None:
             raise RequestError(
                 "Nobody said whose the rows are.", field="per_person", cure="Name the people, or take all rows alike."
             )
-        if not 0 <= self.held_out <= 0.5:
-            raise RequestError("held_out is a share of the people.", field="held_out", cure="Give 0 to 0.5.")
-        if self.seed < 0:
-            raise RequestError("The seed is below 0.", field="seed", cure="Give 0 or more.")
 
     @property
     def rows(self) -> int:

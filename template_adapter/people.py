@@ -78,6 +78,27 @@ def read_people(path: Path) -> People:
     return people_of(values, of=path.name)
 
 
+def agreed(of_source: People | None, of_target: People | None) -> People | None:
+    """Whose each row is. Raises RequestError where the files name two people for one row."""
+    if of_source is None or of_target is None:
+        return of_target if of_source is None else of_source
+    counts = len(of_source.codes), len(of_target.codes)
+    if counts[0] != counts[1]:
+        raise RequestError(
+            f"The source says of {counts[0]} rows whose they are, the target of {counts[1]}.",
+            field="people",
+            cure="Name one person a row on both sides, or give --people.",
+        )
+    differing = of_source.differing(of_target)
+    if len(differing):
+        raise RequestError(
+            f"Row {differing[0]}, counted from 0, is of one person in the source and of another in the target.",
+            field="people",
+            cure="Bring both files into one order; --people says whose the rows are where the names differ alone.",
+        )
+    return of_source
+
+
 def _lines(path: Path) -> Iterator[str]:
     with path.open(encoding="utf-8-sig") as file:
         for line in file:

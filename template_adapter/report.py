@@ -13,10 +13,11 @@ from PIL import Image
 
 from errors import RequestError
 from template_adapter.charts import histogram_chart, spaces_chart, sweep_chart
-from template_adapter.fit import SAMPLE, cosines, gather, mean_cosine, solve
+from template_adapter.fit import SAMPLE, check_method, cosines, gather, mean_cosine, solve
 from template_adapter.linear import About, LinearMap, unit
 from template_adapter.pairs import Pairs
-from template_adapter.validate import check_threshold, threshold_at
+from template_adapter.validate import CROWD, check_threshold, threshold_at
+from template_adapter.vectors import evenly
 
 SIZES = (100, 1_000, 10_000, 100_000)
 PUBLISHED_THRESHOLD = 0.661
@@ -155,6 +156,7 @@ def sweep(
     Raises RequestError, also without held-out people.
     """
     check_threshold(threshold, false_match_rate)
+    check_method(method, alpha, pairs.widths)
     if not pairs.held_out:
         raise RequestError("Nobody is held out.", field="held_out", cure="Hold a tenth of the people out, 0.1.")
     x, y = pairs.others().sample(SAMPLE)
@@ -162,9 +164,9 @@ def sweep(
     if len(np.unique(codes)) < 2:
         raise RequestError("There are not two held-out people.", field="held_out", cure="Give or hold out more people.")
     chosen_at = false_match_rate if threshold is None else None
-    some = _spread(len(x))
+    some = evenly(len(x), CROWD)
     if threshold is None:
-        threshold = threshold_at(y[some], codes[some], false_match_rate, name="held_out")
+        threshold = threshold_at(y, codes, false_match_rate, name="held_out")
     rows = []
     for size in [*sorted(one for one in set(sizes) if one < pairs.people), pairs.people]:
         part = replace(pairs, limit=size)
@@ -213,11 +215,6 @@ def _error(fitted: LinearMap, x: np.ndarray, y: np.ndarray) -> float:
     """Mean squared error of one number over pairs as the fit takes them."""
     as_they_are = LinearMap(fitted.matrix, fitted.bias, replace(fitted.about, unit=False))
     return float(np.square(as_they_are.apply(x) - y).mean(dtype=np.float64))
-
-
-def _spread(count: int, most: int = 2_000) -> np.ndarray:
-    """At most so many of `count` rows, evenly spread: their pairs are as many as the square."""
-    return np.arange(count) if count <= most else np.linspace(0, count - 1, most).astype(np.int64)
 
 
 def _stranger_cosines(x: np.ndarray, y: np.ndarray, codes: np.ndarray) -> np.ndarray:

@@ -16,8 +16,11 @@ from PIL import Image, ImageDraw, ImageFont
 from errors import RequestError
 from template_adapter.linear import LinearMap, unit
 from template_adapter.template import Template
+from template_adapter.vectors import evenly
 
 CELL = 160
+CROWD = 2_000
+"""Templates, evenly spread, whose strangers a threshold is chosen among: their pairs are as many as the square."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,11 +84,12 @@ def threshold_at(
 ) -> float:
     """The cosine above which this share of pairs of two different people lies.
 
-    embeddings: (n, width) of one recogniser; people: (n,) names or numbers; name: of the option that errors are
-    reported under. Raises RequestError for fewer pairs than the rate can be read from.
+    embeddings: (n, width) of one recogniser, of which at most `CROWD` count; people: (n,) names or numbers; name: of
+    the option that errors are reported under. Raises RequestError for fewer pairs than the rate can be read from.
     """
     check_threshold(None, false_match_rate)
-    vectors = unit(np.asarray(embeddings, np.float32))
+    some = evenly(len(embeddings), CROWD)
+    vectors, people = unit(np.asarray(embeddings[some], np.float32)), people[some]
     pairs = np.triu(people[:, None] != people[None], 1)
     cosines = (vectors @ vectors.T)[pairs]
     if len(cosines) * false_match_rate < 3:

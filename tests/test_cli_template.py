@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import cli
-from commands import template_pictures
+from commands import template_fit, template_pictures
 from outputs.metadata import read_settings
 from template_adapter.linear import About, LinearMap, load_map, unit
 
@@ -209,8 +209,8 @@ def test_photos_of_a_folder_go_through_both_recognisers(command, tmp_path):
     told = json.loads(out)
     assert (told["pairs"], told["people"], told["source"], told["target"]) == (6, 3, "face_other", "face")
     assert "without --target-pack the target is the miniature's" in err
+    assert "1 photos without a face were left out" in err and "1 files that cannot be read as photos" in err
     assert told["cosine"] > 0.99, "six pairs of three people are fitted exactly"
-    assert "2 photos without a face" in err
 
 
 def test_a_template_of_any_kind_becomes_a_picture_that_says_so(drawing, pairs):
@@ -267,14 +267,14 @@ def test_validation_counts_and_shows(drawing, pairs, tmp_path):
     assert "from the mapped template | 2 |" in out
     told = json.loads(Path("v/validation.json").read_text())
     assert told["threshold"] == 0.3 and len(told["cosines"]) == 2
-    assert (told["left_out"], told["false_match_rate"]) == (1, None)
-    assert "1 photos without a face" in err
+    assert (told["left_out"], told["false_match_rate"]) == (0, None), "two people are looked at, no more"
+    assert "2/2 making pictures" in err and "3/5 reading photos" not in err
     with Image.open("v/contact.jpg") as sheet:
         assert sheet.width > 900 and b"trainedAlgorithmicMedia" in sheet.info["xmp"]
         kept = json.loads(sheet.info["comment"])["instantid"]
     assert kept["template"] == {"recogniser": "theirs", "adapter": load_map(Path("a.safetensors")).fingerprint}
     code, _, err = drawing("validate", *options)
-    assert code == 2 and "too few" in err
+    assert code == 2 and "too few" in err and "5/5 choosing the threshold" in err
 
 
 @pytest.mark.parametrize(
@@ -316,10 +316,41 @@ def test_mistakes_are_one_line_and_exit_code_2(command, pairs, arguments, words,
     assert not (tmp_path / "hacked").exists()
 
 
+@pytest.mark.parametrize("what", ["fit", "report"])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--method", "magic"), "Choose one of: ols"),
+        (("--method", "ridge", "--alpha", "-1"), "alpha must be above 0"),
+        (("--seed", "-1"), "seed is below 0"),
+        (("--held-out", ".9"), "held_out"),
+        (("--per-person", "some"), "Choose one of: all"),
+        (("--out", "there/taken.safetensors"), "there already"),
+    ],
+)
+def test_every_option_is_checked_before_anything_is_read(command, monkeypatch, what, options, words):
+    def read(*_, **__):
+        raise AssertionError("files were read")
+
+    monkeypatch.setattr(template_fit, "open_vectors", read)
+    monkeypatch.setattr(template_fit, "embed_folder", read)
+    Path("there").mkdir()
+    Path("there/taken.safetensors").write_bytes(b"")
+    for source in ("theirs.npy", "there"):
+        out = "a.safetensors" if what == "fit" else "there/r"
+        code, told, err = command(
+            what, "--source", source, "--target", source, "--source-pack", "x", "--out", out, *options
+        )
+        expected = "cannot be written" if (what, options[0]) == ("report", "--out") else words
+        assert (code, told) == (2, "") and expected in err.strip().splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (("reconstruct", "--input", "t.npy", "--output", "o.jpg", "--view", "under"), "view"),
+        ((*VALIDATE, "a.safetensors", "--out", "t.npy"), "cannot be written"),
+        ((*VALIDATE, "a.safetensors", "--out", "t.npy/v"), "cannot be written"),
         (("reconstruct", "--input", "t.npy", "--output", "o.jpg", "--adapter", "narrow.safetensors"), "256 numbers"),
         (("reconstruct", "--input", "f.jpg", "--output", "o.jpg", "--adapter", "a.safetensors"), "a recogniser"),
         (

@@ -170,8 +170,11 @@ def test_choosing_among_people_keeps_a_few_bytes_a_row(options, most):
 def test_progress_reaches_the_end():
     x, y = data()
     told = []
-    gather(pairs(x, y), progress=lambda done, of: told.append((done, of)))
-    assert told[-1] == (900, 900)
+    codes = np.arange(900) // 3
+    for options in ({}, {"limit": 4}, {"codes": codes, "per_person": "mean", "held_out": 0.1}):
+        gather(pairs(x, y, **options), progress=lambda done, of: told.append((done, of)))
+        assert told[-1] == (900, 900) and told.count((900, 900)) == 1
+        told.clear()
 
 
 @pytest.mark.parametrize(
@@ -218,7 +221,8 @@ def test_a_row_without_a_face_is_found_among_people_held_out():
     ("options", "field"),
     [({"method": "magic"}, "method"), ({"method": "procrustes"}, "method"), ({"method": "ridge", "alpha": 0}, "alpha")],
 )
-def test_impossible_methods_are_refused(options, field):
+def test_impossible_methods_are_refused_before_the_pass(options, field):
+    seen = []
     with pytest.raises(RequestError) as told:
-        fit(pairs(*data()), **NAMES, **options)
-    assert told.value.field == field
+        fit(pairs(*data()), **NAMES, **options, progress=lambda done, of: seen.append(done))
+    assert told.value.field == field and seen == []

@@ -1,6 +1,7 @@
 """The numbers of an end-to-end check, and its sheet."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -70,6 +71,17 @@ def test_a_threshold_is_a_cosine_and_a_rate_a_share(threshold, rate):
     with pytest.raises(RequestError) as told:
         check_threshold(threshold, rate)
     assert told.value.field == ("false_match_rate" if threshold is None else "threshold")
+
+
+def test_the_threshold_of_many_costs_no_more_than_that_of_two_thousand():
+    rng = np.random.default_rng(0)
+    vectors, people = rng.normal(size=(12_000, 8)).astype(np.float32), np.arange(12_000)
+    tracemalloc.start()
+    limit = threshold_at(vectors, people, 0.01)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2_000**2 * 12, "twelve thousand would be 36 times that"
+    assert limit == pytest.approx(threshold_at(vectors[:2_000], people[:2_000], 0.01), abs=0.02)
 
 
 def test_the_threshold_counts_strangers_alone():
