@@ -148,9 +148,10 @@ def report_command(
         float | None, typer.Option(help="Choose the threshold at this rate among held-out people.")
     ] = None,
     source_pack: SourcePack = None, target_pack: TargetPack = None, source_name: SourceName = None,
-    target_name: TargetName = None, as_json: AsJson = False,
+    target_name: TargetName = None, overwrite: Overwrite = False, as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Fit on growing numbers of people and measure on people left out: tables, plots, both spaces as a picture."""
+    check_new(out / "report.json", overwrite, name="out")
     chosen, rate = threshold_or_rate(threshold, false_match_rate, usual=PUBLISHED_THRESHOLD)
     check_method(method, alpha)
     wanted, how = _sizes(sizes), _how(per_person, held_out, raw, seed)

@@ -54,11 +54,13 @@ def validate_command(
     ] = None,
     view: Annotated[str | None, typer.Option(help="Pose by name.", show_default="that of the photo")] = None,
     prompt: str = "a portrait", seed: int = 0, steps: int | None = None, guidance: float | None = None,
-    profile: ProfileName = None, device: Device = None, models_dir: ModelsDir = None, as_json: AsJson = False,
+    profile: ProfileName = None, device: Device = None, models_dir: ModelsDir = None, overwrite: Overwrite = False,
+    as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Make pictures from mapped templates and ask the recogniser they came from whether it is the same person."""
     from face.pack import find_pack
 
+    check_new(out / "validation.json", overwrite, name="out")
     settings = Settings.from_environment(profile=profile, device=device, models_dir=models_dir)
     chosen = pick_profile(settings.profile)
     fitted = for_weights(load_map(adapter), chosen)

@@ -192,6 +192,13 @@ def test_report_writes_tables_and_pictures(command, pairs):
     assert {path.name for path in Path("report").iterdir()} == {
         "report.json", "report.md", "sweep.png", "cosines.png", "spaces.png",
     }  # fmt: skip
+    kept = Path("report/report.json").read_bytes()
+    again = ("report", *options, "--sizes", "100", "--out", "report")
+    code, _, err = command(*again)
+    assert code == 2 and "report.json is there already. Add --overwrite" in err
+    assert Path("report/report.json").read_bytes() == kept
+    code, _, err = command(*again, "--overwrite")
+    assert code == 0 and Path("report/report.json").read_bytes() != kept, err
 
 
 def test_photos_of_a_folder_go_through_both_recognisers(command, tmp_path):
@@ -273,8 +280,11 @@ def test_validation_counts_and_shows(drawing, pairs, tmp_path):
         assert sheet.width > 900 and b"trainedAlgorithmicMedia" in sheet.info["xmp"]
         kept = json.loads(sheet.info["comment"])["instantid"]
     assert kept["template"] == {"recogniser": "theirs", "adapter": load_map(Path("a.safetensors")).fingerprint}
-    code, _, err = drawing("validate", *options)
+    code, _, err = drawing("validate", *options, "--overwrite")
     assert code == 2 and "too few" in err and "5/5 choosing the threshold" in err
+    code, _, err = drawing("validate", *options, "--threshold", "0.2")
+    assert code == 2 and "validation.json is there already. Add --overwrite" in err
+    assert json.loads(Path("v/validation.json").read_text()) == told
 
 
 @pytest.mark.parametrize(
