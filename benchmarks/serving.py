@@ -32,7 +32,7 @@ class Service:
         }
         environ |= {f"INSTANTID_{name.upper()}": value for name, value in settings.items()}
         command = [sys.executable, "cli.py", "serve", "--profile", "miniature", "--port", str(port)]
-        self._log = (folder / "log.txt").open("w")
+        self._log = (folder / "log.txt").open("w", encoding="utf-8")
         self._process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=self._log, stderr=self._log)
         self.client = httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE, trust_env=False)
 

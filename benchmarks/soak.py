@@ -81,7 +81,9 @@ def main() -> None:
     }
     print(json.dumps(told, indent=1))
     if asked.out is not None:
-        asked.out.write_text(json.dumps({**told, "megabytes": [round(one, 1) for one in readings]}) + "\n")
+        asked.out.write_text(
+            json.dumps({**told, "megabytes": [round(one, 1) for one in readings]}) + "\n", encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

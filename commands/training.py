@@ -13,11 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from commands.weight_options import ModelsDir
-from errors import RequestError
+from errors import OutOfMemory, RequestError
 from weights.registry import PROFILES, Profile
 from weights.store import Store
 
 if TYPE_CHECKING:
+    from training.config import Config
     from training.prepare import Report
     from training.run import Outcome
 
@@ -64,7 +65,8 @@ def prepare_data(
     """Find and filter faces in photos, and write them as webdataset shards to train on.
 
     Captions come from a .txt beside each photo or from metadata.jsonl. Goes on where it was stopped. Photos that are
-    left out are counted here and listed in OUT/rejected-*.jsonl.
+    left out, those of more than 100 megapixels among them, are counted here and listed in OUT/rejected-*.jsonl;
+    captions that cannot be read, or are of no picture, in OUT/passed-over.jsonl.
     """
     _check_installed()
     if drawn:
@@ -84,7 +86,7 @@ def prepare_data(
         count = write_drawn(load(photos), out, pack=pack or ASSETS, per_shard=per_shard)
         console.print(f"{count} drawings in {out}")
         return
-    from training.photos import list_photos
+    from training.photos import Slip, list_photos
     from training.prepare import prepare
     from training.sift import Limits
 
@@ -97,13 +99,15 @@ def prepare_data(
     )
     where = pack if pack is not None else Store(models_dir).path(chosen.face_pack)
     providers = ("CUDAExecutionProvider", "CPUExecutionProvider") if faces_on == "cuda" else ("CPUExecutionProvider",)
-    listed = list_photos(photos, people=people)
+    slips: list[Slip] = []
+    listed = list_photos(photos, people=people, slipped=slips.append)
     with Progress(*COLUMNS, console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task("photos", total=len(listed))
         report = prepare(
             listed,
             out,
             where,
+            slips=slips,
             det_size=chosen.det_size,
             limits=limits,
             per_shard=per_shard,
@@ -147,6 +151,7 @@ def _learn(what: str, file: Path, until: int | None, overfit: bool, steps: int |
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.set_verbosity_error()  # diffusers' imports speak of torchvision
+    from generation.memory import is_memory_error
     from training.config import load_config
 
     config = load_config(file)
@@ -159,6 +164,9 @@ def _learn(what: str, file: Path, until: int | None, overfit: bool, steps: int |
     from training.task import FaceTask
 
     console = Console(stderr=True, quiet=os.environ.get("RANK", "0") != "0")
+    if config.optimizer.schedule != "constant" and config.optimizer.warmup >= config.steps:
+        long = f"optimizer.warmup ({config.optimizer.warmup}) does not end within the run ({config.steps} steps)"
+        console.print(f"note: {long}; the rate never gets to what the config asks for.")
     last = min(until or config.steps, config.steps)
     with Progress(*COLUMNS, console=console, transient=True) as bars:
         bar = bars.add_task(what, total=last)
@@ -175,19 +183,41 @@ def _learn(what: str, file: Path, until: int | None, overfit: bool, steps: int |
             if loss is not None:
                 bars.update(bar, completed=step, description=f"loss {loss:.4f}")
 
-        outcome = run(
-            config,
-            {"train": FaceTask, "distil": DistilTask}[what],
-            what=what,
-            until=until,
-            overfit=overfit,
-            store=Store(models_dir),
-            told=told,
-        )
+        try:
+            outcome = run(
+                config,
+                {"train": FaceTask, "distil": DistilTask}[what],
+                what=what,
+                until=until,
+                overfit=overfit,
+                store=Store(models_dir),
+                told=told,
+            )
+        except Exception as error:
+            if not is_memory_error(error):
+                raise
+            raise _out_of_memory(config) from error
     if outcome.step > last:
         console.print(f"note: the run stood at step {outcome.step} already, past {last}; nothing was learned.")
     if not console.quiet:
         Console().print(_learnt(outcome, config.output / "overfit" if overfit else config.output))
+
+
+def _out_of_memory(config: Config) -> OutOfMemory:
+    """Names the settings with which this run takes less."""
+    ways = {
+        f"batch below {config.batch}": config.batch > 1,
+        "checkpointing = true": not config.checkpointing,
+        "optimizer.eight_bit = true": not config.optimizer.eight_bit,
+        "ema = 0": config.ema > 0,
+        f"data.workers below {config.data.workers}": config.data.workers > 0,
+    }
+    helps = ", ".join(way for way, is_open in ways.items() if is_open)
+    return OutOfMemory(
+        "The training ran out of memory.",
+        field="batch",
+        cure=f"In the config, with another output folder, this takes less: {helps or 'smaller data.buckets'}.",
+    )
 
 
 def _check_installed() -> None:
@@ -231,6 +261,8 @@ def _prepared(report: Report, out: Path) -> Any:
     table.add_row("of these with a person's name", str(report.named))
     for reason, count in report.rejected.most_common():
         table.add_row(f"left out: {reason}", str(count))
+    for reason, count in report.slips.most_common():
+        table.add_row(f"passed over: {reason}", str(count))
     return table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -26,6 +27,16 @@ MODEL_OFFLOAD_GIB = 9.0
 
 CPU_FULL_GIB = 26.0
 """System memory for SDXL with IdentityNet at 32 bit: 19.2 of weights, activations, decoder, Python."""
+
+SIGNS = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "unable to allocate",  # numpy in a reader of photos, whose error torch raises again as another one
+    "killed by signal: killed",  # such a reader, by a system without memory
+)
+"""What a RuntimeError says, in small letters, when memory was missing."""
 
 
 @dataclass(frozen=True)
@@ -118,11 +129,10 @@ def is_memory_error(error: BaseException) -> bool:
     """Whether a device or the system ran out of memory; torch says so in several ways."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and any(
-        sign in text
-        for sign in ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
-    )
+    return isinstance(error, RuntimeError) and any(sign in text for sign in SIGNS)
 
 
 def out_of_memory() -> OutOfMemory:

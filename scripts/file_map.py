@@ -14,7 +14,7 @@ BEGIN, END = "<!-- file map -->\n", "<!-- /file map -->\n"
 
 def purpose(path: Path) -> str:
     """First sentence of a module's docstring, without its full stop."""
-    docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     return docstring.split("\n")[0].split(". ")[0].rstrip(".")
 
 
@@ -40,8 +40,8 @@ def main() -> None:
         print(file_map(), end="")
         return
     readme = ROOT / "README.md"
-    before, rest = readme.read_text().split(BEGIN)
-    readme.write_text(before + BEGIN + file_map() + END + rest.split(END)[1])
+    before, rest = readme.read_text(encoding="utf-8").split(BEGIN)
+    readme.write_text(before + BEGIN + file_map() + END + rest.split(END)[1], encoding="utf-8")
 
 
 if __name__ == "__main__":

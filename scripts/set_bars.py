@@ -97,7 +97,7 @@ def main() -> None:
     bars["levels"] = round(float(nearest) / 3, 2)
     print("bars", bars)
     if "--check" not in sys.argv:
-        shipped.BARS.write_text(json.dumps(bars, indent=1) + "\n")
+        shipped.BARS.write_text(json.dumps(bars, indent=1) + "\n", encoding="utf-8")
         shipped.record(intact.pictures)
 
 

@@ -18,6 +18,7 @@ from training.shards import Shards
 from training.task import give, trained
 
 WEIGHTS = "trained.safetensors"
+LOSSES = "losses.json"
 SETTINGS = "run.json"
 MAY_CHANGE = ("output", "batch", "save_every", "keep", "log_every", "validation", "data.workers")
 
@@ -39,7 +40,8 @@ class Checkpoints:
         """The step of the newest checkpoint."""
         return max(self._steps(), default=None)
 
-    def save(self, step: int) -> None:
+    def save(self, step: int, losses: list[float]) -> None:
+        """losses: of the batches since the last logged figure."""
         place = self._place(step)
         if place.exists():
             return
@@ -50,13 +52,18 @@ class Checkpoints:
         self.accelerator.save_state(str(fresh))
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
+            (fresh / LOSSES).write_text(json.dumps(losses), encoding="utf-8")
             fresh.rename(place)
             for old in sorted(self._steps())[: -self.keep]:
                 shutil.rmtree(self._place(old))
         self.accelerator.wait_for_everyone()
 
-    def load(self, step: int) -> None:
-        self.accelerator.load_state(str(self._place(step)))
+    def load(self, step: int) -> list[float]:
+        """Returns the losses that the checkpoint was saved with; none of one that was written without them."""
+        place = self._place(step)
+        self.accelerator.load_state(str(place))
+        losses = place / LOSSES
+        return json.loads(losses.read_bytes()) if losses.exists() else []
 
     def _steps(self) -> list[int]:
         return [int(path.name[5:]) for path in self.folder.glob("step-*") if re.fullmatch(r"step-\d+", path.name)]

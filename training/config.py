@@ -105,7 +105,8 @@ class Distillation:
     """Latent consistency distillation into a LoRA (Luo et al., arXiv 2311.05556); used by `distil` alone.
 
     rank: of the LoRA. guidance: range from which each sample's guidance of the teacher is drawn.
-    solver_steps: steps of the DDIM solver; LCM samplers take theirs from among them.
+    solver_steps: steps of the DDIM solver, the only ones of the noise that the student sees. LCMScheduler samples at
+        steps of 50 evenly spaced ones, so that with another number it asks the student about steps in between.
     huber: constant of the pseudo-Huber loss.
     """
 
@@ -166,7 +167,7 @@ def load_config(path: Path) -> Config:
         RequestError: no such file, no TOML, an unknown name, or a value that cannot be meant.
     """
     try:
-        table = tomllib.loads(path.read_text())
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise RequestError(f"{path} cannot be read.", field="config", cure="Give a TOML file.") from error
     except tomllib.TOMLDecodeError as error:

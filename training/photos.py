@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import json
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +16,12 @@ OTHERS = (".avif", ".bmp", ".gif", ".jxl", ".tif", ".tiff")
 """Pictures of kinds that are not read here; they are listed, so that they are told with what was left out."""
 
 METADATA = "metadata.jsonl"
+MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16's, which it begins with
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 
 
 @dataclass(frozen=True)
@@ -25,8 +34,20 @@ class Photo:
     person: str | None
 
 
-def list_photos(folder: Path, *, people: bool = False) -> list[Photo]:
+@dataclass(frozen=True)
+class Slip:
+    """A caption or a folder that is passed over. where: its path, and the line. reason: a few words to be counted."""
+
+    where: str
+    reason: str
+
+
+def list_photos(
+    folder: Path, *, people: bool = False, slipped: Callable[[Slip], None] = lambda slip: None
+) -> list[Photo]:
     """Every picture below a folder, in the order of its name, those that cannot be read among them.
+
+    Folders behind links count as well, each folder once, and under its own name where it has one here.
 
     Captions come from a text file beside the picture (`portrait.jpg`, `portrait.txt`) or from `metadata.jsonl` in its
     folder or one above, with lines like {"file_name": "a/portrait.jpg", "text": "a portrait of a woman"}, the layout of
@@ -34,58 +55,98 @@ def list_photos(folder: Path, *, people: bool = False) -> list[Photo]:
 
     Args:
         people: the first folder level names people.
+        slipped: called with each caption that cannot be read, or that is of no picture here.
 
     Raises:
-        RequestError: no such folder, no picture in it, or a metadata file that cannot be read.
+        RequestError: no such folder, or no picture in it.
     """
     if not folder.is_dir():
         raise RequestError(f"There is no folder {folder}.", field="photos", cure="Give the folder of the photos.")
-    told: dict[Path, str] = {}
-    for file in sorted(folder.rglob(METADATA)):
-        told |= _metadata(file)
+    files = sorted(_files(folder, slipped))
+    paths = [path for path in files if path.suffix.lower() in ENDINGS + OTHERS]
+    if not paths:
+        raise RequestError(f"{folder} holds no picture.", field="photos", cure=f"Pictures end in {', '.join(ENDINGS)}.")
+    listed, there, told = set(paths), set(files), {}
+    for file in files:
+        if file.name == METADATA:
+            told |= _metadata(file, listed, slipped)
     photos = []
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in ENDINGS + OTHERS or path.is_dir():
-            continue
-        inside = path.relative_to(folder)
-        beside = path.with_suffix(".txt")
-        caption = _text(beside) if beside.is_file() else told.get(path, "")
+    for path in paths:
+        inside, beside = path.relative_to(folder), path.with_suffix(".txt")
+        caption = told.get(path, "")
+        if beside in there:
+            try:
+                caption = _text(beside)
+            except (OSError, ValueError):
+                slipped(Slip(str(beside), "unreadable caption"))
         person = inside.parts[0] if people and len(inside.parts) > 1 else None
         photos.append(Photo(path, inside.as_posix(), " ".join(caption.split()), person))
-    if not photos:
-        raise RequestError(f"{folder} holds no picture.", field="photos", cure=f"Pictures end in {', '.join(ENDINGS)}.")
     return photos
 
 
-def _metadata(file: Path) -> dict[Path, str]:
+def _files(folder: Path, slipped: Callable[[Slip], None]) -> Iterator[Path]:
+    """All files below a folder; what lies behind links to folders comes after what does not."""
+    seen: set[str] = set()
+    starts = [folder]
+    for start in starts:  # grows by the links that are found
+        for place, folders, names in os.walk(
+            start, onerror=lambda error: slipped(Slip(str(error.filename), "closed folder"))
+        ):
+            real = os.path.realpath(place)
+            if real in seen:
+                folders.clear()
+                continue
+            seen.add(real)
+            folders.sort()
+            starts += [path for name in folders if (path := Path(place, name)).is_symlink()]
+            yield from (Path(place, name) for name in names)
+
+
+def _metadata(file: Path, listed: set[Path], slipped: Callable[[Slip], None]) -> dict[Path, str]:
+    try:
+        lines = _text(file).split("\n")
+    except (OSError, ValueError):
+        slipped(Slip(str(file), "unreadable caption"))
+        return {}
     captions = {}
-    for number, line in enumerate(_text(file).split("\n"), 1):
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             entry = json.loads(line)
-            if not isinstance(entry, dict):
-                raise TypeError
-            words = entry.get("text")
-            if not isinstance(words, str | None):
-                raise TypeError
-            captions[file.parent / entry["file_name"]] = words or ""
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise RequestError(
-                f"Line {number} of {file} is no caption.",
-                field=METADATA,
-                cure='Write lines like {"file_name": "portrait.jpg", "text": "a portrait of a woman"}.',
-            ) from error
+            path, words = file.parent / entry["file_name"], entry.get("text", "")
+            words = "" if words is None else words
+            _check_words(words)
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            slipped(Slip(f"{file}:{number}", "no caption line"))
+            continue
+        if path in listed:
+            captions[path] = words
+        else:
+            slipped(Slip(f"{file}:{number}", "caption of no picture here"))
     return captions
 
 
 def _text(file: Path) -> str:
-    """UTF-8, or what older programs write, in which every byte is a letter."""
+    """UTF-8, what a byte-order mark says, or what older programs write, in which every byte is a letter.
+
+    Raises:
+        OSError, ValueError: it cannot be read, or is no text.
+    """
+    data = file.read_bytes()
+    marked = next((name for mark, name in MARKS.items() if data.startswith(mark)), None)
     try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise RequestError(f"{file} cannot be read.", field="photos", cure="Check that you may read it.") from error
-    try:
-        return data.decode("utf-8-sig")
+        text = data.decode(marked or "utf-8-sig")
     except UnicodeDecodeError:
-        return data.decode("latin-1")
+        if marked:
+            raise
+        text = data.decode("latin-1")
+    _check_words(text)
+    return text
+
+
+def _check_words(text: str) -> None:
+    """Raises ValueError for what no text has: a NUL, or half of a surrogate pair."""
+    if "\0" in text:
+        raise ValueError
+    text.encode()

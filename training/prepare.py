@@ -14,32 +14,36 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import cv2
 
-from errors import RequestError
+from errors import OutOfMemory, RequestError
 from face.analyzer import FaceAnalyzer
 from training.children import end_with_parent
-from training.photos import Photo
+from training.photos import Photo, Slip
 from training.shards import Sample, write_shard
 from training.sift import Limits, Unfit, sift
 
 SETTINGS = "preparation.json"
+SLIPS = "passed-over.jsonl"
 ENDS = 4096  # bytes of a photo's file, from each end, by which a changed one is known
 
 
 @dataclass(frozen=True)
 class Report:
     """kept: photos in the shards. without_caption, named: how many of them have no caption, have a person's name.
-    rejected: how many photos were left out for each reason."""
+    rejected: how many photos were left out for each reason. slips: how many captions and folders were passed over."""
 
     kept: int
     without_caption: int
     named: int
     rejected: Counter[str]
+    slips: Counter[str] = field(default_factory=Counter)
 
 
 def prepare(
@@ -47,6 +51,7 @@ def prepare(
     out: Path,
     pack: Path,
     *,
+    slips: Sequence[Slip] = (),
     det_size: int = 640,
     limits: Limits | None = None,
     per_shard: int = 1000,
@@ -57,12 +62,14 @@ def prepare(
     """Write shards of the photos that are fit, and go on where an earlier call was stopped.
 
     Args:
+        slips: what was passed over when the photos were listed; it goes into a list of its own.
         pack: folder of the face models. det_size: side in pixels of the square that the detector sees.
         workers: processes; each loads the face models once.
         progress: called with (photos looked at, photos in all).
 
     Raises:
         RequestError: the folder holds shards of other photos, of other captions, or made with other settings.
+        OutOfMemory: a worker was killed, or had no memory left; the same call goes on.
     """
     limits = limits or Limits()
     told = {
@@ -73,6 +80,7 @@ def prepare(
     }
     settings = {"per_shard": per_shard, "det_size": det_size, "limits": asdict(limits)}
     claim(out, {**told, "pack": pack_fingerprint(pack), **settings})
+    _write_lines(out / SLIPS, [asdict(slip) for slip in slips])
     parts = {number: photos[at : at + per_shard] for number, at in enumerate(range(0, len(photos), per_shard))}
     todo = {number: part for number, part in parts.items() if not _done(out, number)}
     done = len(photos) - sum(map(len, todo.values()))
@@ -82,7 +90,7 @@ def prepare(
     for number in _worked(work, setup, min(workers, len(work))):
         done += len(todo[number])
         progress(done, len(photos))
-    return summary(out, len(parts))
+    return replace(summary(out, len(parts)), slips=Counter(slip.reason for slip in slips))
 
 
 def summary(out: Path, parts: int) -> Report:
@@ -178,14 +186,15 @@ def claim(out: Path, settings: dict[str, Any]) -> None:
         leftover.unlink()
 
 
-_analyzer: FaceAnalyzer | None = None
+_analyzer: Callable[[], FaceAnalyzer]
 
 
 def _set_up(pack: str, det_size: int, providers: tuple[str, ...]) -> None:
+    """The face models are loaded with the first part: a pool tells what a part raises, but not what this raises."""
     global _analyzer
     end_with_parent()
     cv2.setNumThreads(1)
-    _analyzer = FaceAnalyzer(Path(pack), det_size=det_size, providers=providers)
+    _analyzer = cache(partial(FaceAnalyzer, Path(pack), det_size=det_size, providers=providers))
 
 
 def _worked(work: list[tuple], setup: tuple, workers: int) -> Iterator[int]:
@@ -196,19 +205,25 @@ def _worked(work: list[tuple], setup: tuple, workers: int) -> Iterator[int]:
         yield from (_prepare_part(*each) for each in work)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=_set_up, initargs=setup) as pool:
-        for future in as_completed([pool.submit(_prepare_part, *each) for each in work]):
-            yield future.result()
+    try:
+        with ProcessPoolExecutor(workers, context, initializer=_set_up, initargs=setup) as pool:
+            for future in as_completed([pool.submit(_prepare_part, *each) for each in work]):
+                yield future.result()
+    except (BrokenProcessPool, MemoryError) as error:
+        raise OutOfMemory(
+            "A worker was killed, as a system without memory does, or had none left.",
+            field="workers",
+            cure="Run the same command with fewer --workers; it goes on where it stands.",
+        ) from error
 
 
 def _prepare_part(number: int, photos: Sequence[Photo], out: str, limits: Limits) -> int:
     path, rejected = shard_path(Path(out), number), []
 
     def fit() -> Iterator[Sample]:
-        assert _analyzer is not None
         for place, photo in enumerate(photos):
             try:
-                yield sift(photo, _analyzer, limits, f"{number:05d}-{place:06d}")
+                yield sift(photo, _analyzer(), limits, f"{number:05d}-{place:06d}")
             except Unfit as reason:
                 rejected.append({"photo": photo.name, "reason": str(reason)})
         _write_lines(_rejected_path(Path(out), number), rejected)

@@ -29,6 +29,7 @@ from training.config import Config
 from training.ending import Ending
 from training.examples import Canvas, Examples, HeldOut, collate, one_person, split
 from training.networks import Networks, load_networks
+from training.running_loss import RunningLoss
 from training.shards import Shards
 from training.task import Task, trained
 from training.validation import held_out_loss, make_pictures
@@ -156,6 +157,7 @@ class _Loop:
             accelerator.register_for_checkpointing(self.average)
         self.checkpoints = Checkpoints(accelerator, task.loss, config.output / CHECKPOINTS, config.keep)
         self.step, self.looked = 0, -1  # steps done, and the step of the last validation
+        self.losses = RunningLoss(accelerator)
         self.first: dict[str, float] = {}
         self.last: dict[str, float] = {}
 
@@ -163,16 +165,14 @@ class _Loop:
         """Steps up to `until`; a signal to end (SIGTERM, Ctrl-C) ends them early, with a checkpoint."""
         accelerator, config = self.accelerator, self.config
         if (newest := self.checkpoints.newest()) is not None:
-            self.checkpoints.load(newest)
+            self.losses.begin(self.checkpoints.load(newest))
             self.step = newest
         accelerator.init_trackers("", config={"profile": config.profile, "seed": config.seed})
         if self.step == 0:
             self.first = self.last = self._validate()
         with Ending() as ending:
             self._steps(self._batches(examples, until, ending), until, ending)
-            self._check_weights()
-            self.checkpoints.save(self.step)
-            self._export()
+            self._save()
         if self.looked != self.step:
             self.last = self._validate()
         accelerator.end_training()
@@ -192,12 +192,11 @@ class _Loop:
 
     def _steps(self, batches: Any, until: int, ending: Ending) -> None:
         accelerator, config = self.accelerator, self.config
-        losses: list[torch.Tensor] = []
         for batch in batches:
             with accelerator.accumulate(self.model):
                 loss = self.model(batch).mean()
                 accelerator.backward(loss)
-                losses.append(loss.detach())
+                self.losses.add(loss)
                 norm = None
                 if accelerator.sync_gradients and config.optimizer.clip:
                     norm = accelerator.clip_grad_norm_(self.parameters, config.optimizer.clip)
@@ -209,13 +208,13 @@ class _Loop:
             if self.average is not None:
                 self.average.step(self.parameters)
             self.step += 1
-            if self.step % config.log_every == 0 or self.step == until:
-                self._log(losses, norm)
-                losses = []
+            due = self.step % config.log_every == 0
+            if due or self.step == until:
+                self._log(norm)
+            if due:
+                self.losses.begin()
             if self.step % config.save_every == 0:
-                self._check_weights()
-                self.checkpoints.save(self.step)
-                self._export()
+                self._save()
             if config.validation.every and self.step % config.validation.every == 0:
                 self.last = self._validate()
             if ending.asked:
@@ -223,14 +222,19 @@ class _Loop:
             if accelerator.check_trigger():
                 break
 
-    def _log(self, losses: list[torch.Tensor], norm: torch.Tensor | None) -> None:
-        loss = self.accelerator.reduce(torch.stack(losses).mean(), "mean").item()
+    def _log(self, norm: torch.Tensor | None) -> None:
+        loss = self.losses.mean()
         if not math.isfinite(loss):
             raise self._diverged("The loss")
         numbers = {"train/loss": loss, "train/rate": self.schedule.get_last_lr()[0]}
         if norm is not None:
             numbers["train/gradient"] = float(norm)
         self._tell(numbers)
+
+    def _save(self) -> None:
+        self._check_weights()
+        self.checkpoints.save(self.step, self.losses.values())
+        self._export()
 
     def _check_weights(self) -> None:
         """The loss of the last step says nothing of what the step did to the weights."""

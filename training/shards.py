@@ -90,7 +90,7 @@ def write_shard(path: Path, samples: Iterable[Sample], *, lossless: bool = False
         partial.unlink()
     text = "".join(json.dumps(line | {"members": places[line["key"]]}) + "\n" for line in lines)
     listed = path.with_suffix(".jsonl.partial")
-    listed.write_text(text)
+    listed.write_text(text, encoding="utf-8")
     listed.replace(path.with_suffix(".jsonl"))
     return len(lines)
 

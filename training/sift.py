@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +19,7 @@ from training.shards import Sample
 
 UPRIGHT_DEGREES = 45.0
 BETTER_TURNED = 0.02  # of the detector's score
+MAX_MEGAPIXELS = 100
 
 
 @dataclass(frozen=True)
@@ -47,9 +50,11 @@ def sift(photo: Photo, analyzer: FaceAnalyzer, limits: Limits, key: str) -> Samp
         Unfit: it is not fit to learn from, or cannot be read.
     """
     try:
-        picture = open_photo(photo.path, max_megapixels=100)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # from 89 megapixels
+            picture = open_photo(photo.path, max_megapixels=MAX_MEGAPIXELS)
     except PhotoError as error:
-        raise Unfit("unreadable: " + error.message) from error
+        raise Unfit("unreadable: " + re.sub(r" \(.*\)", "", error.message)) from error  # without its size
     if min(picture.size) < limits.min_side:
         raise Unfit("small picture")
     shrink = min(1.0, limits.max_side / max(picture.size))

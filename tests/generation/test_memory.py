@@ -1,5 +1,7 @@
 """What is loaded where, and how a lack of memory is recognised."""
 
+import errno
+
 import pytest
 import torch
 
@@ -57,6 +59,10 @@ def test_unknown_devices_and_precisions_are_refused():
         (RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"), True),
         (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"), True),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (RuntimeError("Caught _ArrayMemoryError in DataLoader worker process 0.\nUnable to allocate 9 GiB"), True),
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "), True),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), True),
+        (OSError(errno.ENOENT, "No such file: out of memory.txt"), False),
         (ValueError("out of memory"), False),
     ],
     ids=str,

@@ -1,5 +1,7 @@
 """Configs: every wrong line is told by its name."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,3 +71,17 @@ def test_a_wrong_setting_is_named(tmp_path, monkeypatch, change, field):
         load_config(written(tmp_path, LEAST.replace(*change)))
     assert caught.value.field == field
     assert caught.value.cure
+
+
+def test_a_config_is_utf_8_whatever_the_system_speaks(tmp_path):
+    file = tmp_path / "run.toml"
+    file.write_text(LEAST.replace('"a"', '"Fotos für später"'), encoding="utf-8")
+    read = (
+        "import pathlib, sys, warnings; from training.config import load_config; warnings.simplefilter('error');"
+        "assert load_config(pathlib.Path(sys.argv[1])).data.shards == (pathlib.Path('Fotos für später'),)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-X", "warn_default_encoding", "-X", "utf8", "-c", read, str(file)],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr

@@ -1,6 +1,7 @@
 """Photos to shards with the shipped face models: what is kept, what is left out and why, and going on."""
 
 import json
+import multiprocessing
 import os
 import shutil
 from dataclasses import replace
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from commands.training import prepare_data
-from errors import RequestError
+from errors import InstantIDError, OutOfMemory, RequestError
 from training.miniature.dataset import draw
 from training.photos import list_photos
 from training.prepare import prepare
@@ -205,7 +206,75 @@ def test_photos_and_captions_that_cannot_be_listed_are_refused(tmp_path):
         list_photos(tmp_path / "nowhere")
     with pytest.raises(RequestError, match="no picture"):
         list_photos(tmp_path)
-    for line in ('{"name": 3}', "7", '["a.jpg", "x"]', '"a.jpg"', "null", '{"file_name": "b.jpg", "text": 1}'):
-        (tmp_path / "metadata.jsonl").write_text('{"file_name": "a.jpg", "text": "x"}\n' + line + "\n")
-        with pytest.raises(RequestError, match="Line 2"):
-            list_photos(tmp_path)
+    (tmp_path / "pack").mkdir()
+    shutil.copy(ASSETS / "examples" / "no_face.jpg", tmp_path)
+    for workers in (1, 2):
+        with pytest.raises(InstantIDError, match="pack"):
+            prepare(list_photos(tmp_path) * 2, tmp_path / "out", tmp_path / "pack", per_shard=1, workers=workers)
+
+
+def test_captions_that_cannot_be_used_are_counted_and_listed(tmp_path, capsys):
+    folder, out = tmp_path / "photos", tmp_path / "out"
+    folder.mkdir()
+    for name in ("one", "two", "three", "four"):
+        shutil.copy(ASSETS / "examples" / "person_1.jpg", folder / f"{name}.jpg")
+    (folder / "two.txt").write_text("una mujer, später", encoding="utf-16")
+    (folder / "three.txt").write_bytes("a woman".encode("utf-16-le"))
+    (folder / "four.txt").write_bytes("a woman".encode("utf-32"))
+    bad = ["{", "[" * 100_000, "7", '["one.jpg", "x"]', "null", '{"text": "x"}', '{"file_name": 1}']
+    bad += [f'{{"file_name": "one.jpg", "text": {words}}}' for words in ("1", "[]", "0", r'"\u0000"', r'"\ud800"')]
+    good = ['{"file_name": "gone.jpg", "text": "x"}', '{"file_name": "one.jpg", "text": "a woman in a coat"}', ""]
+    (folder / "metadata.jsonl").write_text("\n".join(bad + good))
+    (folder / "more").mkdir()
+    (folder / "more" / "metadata.jsonl").write_bytes(b"\0")
+    prepare_data(folder, out, profile="miniature", per_shard=3)
+    said = capsys.readouterr().out
+    slips = [json.loads(line) for line in (out / "passed-over.jsonl").read_bytes().splitlines()]
+    assert [slip["reason"] for slip in slips].count("no caption line") == len(bad)
+    rest = {slip["reason"]: slip["where"] for slip in slips if slip["reason"] != "no caption line"}
+    assert rest["caption of no picture here"] == f"{folder / 'metadata.jsonl'}:{len(bad) + 1}"
+    assert [slip["where"] for slip in slips if slip["reason"] == "unreadable caption"] == [
+        str(folder / "more" / "metadata.jsonl"), str(folder / "three.txt"),
+    ]  # fmt: skip
+    assert all(f"passed over: {reason}" in said for reason in ("no caption line", *rest))
+    shards = Shards([out])
+    captions = [shards.caption(row) for row in range(4)]
+    assert captions == ["a woman", "a woman in a coat", "", "una mujer, später"]
+
+
+def test_folders_behind_links_are_looked_into_once(tmp_path):
+    folder, far = tmp_path / "photos", tmp_path / "far"
+    for place in (folder / "bo", far / "deep"):
+        place.mkdir(parents=True)
+        shutil.copy(ASSETS / "examples" / "person_1.jpg", place / "one.jpg")
+    (folder / "ada").symlink_to(far, target_is_directory=True)
+    (folder / "also_bo").symlink_to(folder / "bo", target_is_directory=True)
+    (far / "back").symlink_to(folder, target_is_directory=True)
+    (far / "metadata.jsonl").write_text('{"file_name": "deep/one.jpg", "text": "a woman"}')
+    listed = list_photos(folder, people=True)
+    assert [(photo.name, photo.person, photo.caption) for photo in listed] == [
+        ("ada/deep/one.jpg", "ada", "a woman"), ("bo/one.jpg", "bo", ""),
+    ]  # fmt: skip
+
+
+def test_pictures_of_too_many_pixels_count_together_and_without_a_warning(tmp_path):
+    (tmp_path / "photos").mkdir()
+    for number, size in enumerate([(12_000, 9000), (12_000, 9001), (10_000, 9000)]):
+        Image.new("1", size).save(tmp_path / "photos" / f"{number}.png")
+    limits = replace(LIMITS, min_side=20_000)
+    report = prepare(list_photos(tmp_path / "photos"), tmp_path / "out", PACK, det_size=DET_SIZE, limits=limits)
+    assert report.rejected == {"unreadable: The picture is too large.": 2, "small picture": 1}
+
+
+def test_a_killed_worker_is_told_and_the_same_call_goes_on(photos, tmp_path):
+    listed, out = list_photos(photos, people=True), tmp_path / "out"
+
+    def kill(done: int, total: int) -> None:
+        for worker in multiprocessing.active_children() if done else ():
+            worker.kill()
+
+    options = {"det_size": DET_SIZE, "limits": LIMITS, "per_shard": 1, "workers": 2}
+    with pytest.raises(OutOfMemory, match="fewer --workers; it goes on") as told:
+        prepare(listed, out, PACK, **options, progress=kill)
+    assert told.value.field == "workers"
+    assert prepare(listed, out, PACK, **(options | {"workers": 1})).kept == 3

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -9,12 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from commands.training import train
+from errors import OutOfMemory
 from ip_adapter.attention import face_state
 from ip_adapter.identity_net import IdentityNet
 from tests.training.drawn_world import STORE, learn, small_run, weights_at
@@ -111,6 +115,24 @@ def test_a_stopped_run_goes_on_exactly(shards, tmp_path):
     assert all(torch.equal(value, other[name]) for name, value in one.items())
 
 
+def test_a_figure_of_several_steps_is_the_same_in_a_run_that_was_stopped_within_them(shards, tmp_path):
+    whole = small_run(shards, tmp_path / "whole", accumulation=2, log_every=3, save_every=2)
+    learn(whole)
+    stopped = replace(whole, output=tmp_path / "stopped")
+    for until in (1, 4, 6):
+        learn(stopped, until=until)
+    ours, theirs = curve(whole.output), curve(stopped.output)
+    assert list(ours) == [3, 6] and list(theirs) == [1, 3, 4, 6]
+    assert ours == {step: theirs[step] for step in ours}
+
+
+def test_a_checkpoint_without_the_running_loss_is_gone_on_with(shards, tmp_path):
+    config = small_run(shards, tmp_path / "run", steps=3, log_every=3)
+    learn(config, until=2)
+    (config.output / "checkpoints" / "step-00000002" / "losses.json").unlink()
+    assert learn(config).step == 3
+
+
 def written(shards: Path, output: Path, *, steps: int, workers: int) -> Path:
     """A config file, beside its output folder, of the run that `small_run` is."""
     text = f"""
@@ -142,6 +164,38 @@ def written(shards: Path, output: Path, *, steps: int, workers: int) -> Path:
     file = output.with_suffix(".toml")
     file.write_text(text)
     return file
+
+
+@pytest.fixture
+def little_memory():
+    """Eight gigabytes more than this process has, for it and for what it starts."""
+    before, most = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + 2**33, most))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, (before, most))
+
+
+@pytest.mark.usefixtures("little_memory")
+def test_memory_that_runs_out_is_told_with_what_takes_less(shards, tmp_path):
+    """One picture of the bucket takes a terabyte, whichever process reads it."""
+    file, side = written(shards, tmp_path / "run", steps=1, workers=1), 2**19
+    text = file.read_text().replace("[[64, 64]]", f"[[{side}, {side}]]").replace("held_out = 0.25", "held_out = 0")
+    file.write_text("ema = 0.9\n" + text)
+    with pytest.raises(OutOfMemory) as told:
+        train(file)
+    assert told.value.field == "batch" and told.value.cure
+    asked = "batch below 2, checkpointing = true, optimizer.eight_bit = true, ema = 0, data.workers below 1."
+    assert told.value.cure.endswith(asked)
+
+
+def test_a_warmup_longer_than_the_run_is_noted(shards, tmp_path, capsys):
+    file = written(shards, tmp_path / "run", steps=1, workers=0)
+    train(file)
+    assert "note: optimizer.warmup (2) does not end within the run (1 steps)" in " ".join(
+        capsys.readouterr().err.split()
+    )
+    train(file, steps=3)
+    assert "warmup" not in capsys.readouterr().err
 
 
 def test_a_signal_to_the_whole_process_group_leaves_a_checkpoint(shards, tmp_path):

@@ -132,7 +132,7 @@ def learn(drawings: Drawings, bundle: Path, out: Path, plan: Plan, *, soft: int,
         "drawn": accuracy(reader, pictures, shots),
         "through the autoencoder": accuracy(reader, softened(pictures, autoencoder, seed, noise=0.0), shots),
     }
-    (out / "attributes.json").write_text(json.dumps(found, indent=1))
+    (out / "attributes.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
     return found
 
 

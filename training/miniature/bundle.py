@@ -61,7 +61,10 @@ def save_base(
     for name in ("text_encoder", "text_encoder_2"):
         # transformers loads in the dtype that is written here, diffusers in float32: they have to agree.
         config = folder / name / "config.json"
-        config.write_text(json.dumps(json.loads(config.read_text()) | {"dtype": "float32"}, indent=2) + "\n")
+        config.write_text(
+            json.dumps(json.loads(config.read_text(encoding="utf-8")) | {"dtype": "float32"}, indent=2) + "\n",
+            encoding="utf-8",
+        )
     return unet
 
 

@@ -45,7 +45,7 @@ def take(folder: Path, told: Mapping[str, Any]) -> int:
     if left is None:
         return 0
     left.replace(folder / CURRENT)
-    return int(json.loads((folder / CURRENT / "progress.json").read_text())["step"])
+    return int(json.loads((folder / CURRENT / "progress.json").read_text(encoding="utf-8"))["step"])
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Checkpoint:
             state = {f"weights.{name}": value.clone() for name, value in self.weights.items()}
             state |= {f"average.{name}": value.clone() for name, value in self.average.items()}
             save_file(state, fresh / "weights.safetensors")
-            (fresh / "progress.json").write_text(json.dumps({"step": step, "elapsed": elapsed}))
+            (fresh / "progress.json").write_text(json.dumps({"step": step, "elapsed": elapsed}), encoding="utf-8")
         self.wait()
         if self.rank == 0:
             shutil.rmtree(old, ignore_errors=True)
@@ -98,5 +98,5 @@ class Checkpoint:
                 value.copy_(stored[f"weights.{name}"])
             for name, value in self.average.items():
                 value.copy_(stored[f"average.{name}"])
-        progress = json.loads((current / "progress.json").read_text())
+        progress = json.loads((current / "progress.json").read_text(encoding="utf-8"))
         return int(progress["step"]), float(progress["elapsed"])

@@ -118,7 +118,7 @@ def load(out_dir: Path) -> Drawings:
     """
     out_dir = Path(out_dir)
     try:
-        settings = json.loads((out_dir / "settings.json").read_text())
+        settings = json.loads((out_dir / "settings.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise RequestError(f"{out_dir} holds no drawings.", field="out", cure="Draw them first.") from error
     records: list[dict] = []
@@ -126,7 +126,7 @@ def load(out_dir: Path) -> Drawings:
         file = _chunk_file(out_dir, chunk)
         if not file.exists():
             raise RequestError(f"{out_dir} is not finished.", field="out", cure="Run the drawing again; it goes on.")
-        records.extend(json.loads(line) for line in file.read_text().splitlines())
+        records.extend(json.loads(line) for line in file.read_text(encoding="utf-8").splitlines())
     arrays = {name: np.load(out_dir / name, mmap_mode="r") for name, _, _ in _arrays(0, 0)}
     keypoints, boxes = np.array(arrays["keypoints.npy"]), np.array(arrays["boxes.npy"])
     return Drawings(arrays["images.npy"], keypoints, boxes, np.array(arrays["people.npy"]), records)
@@ -153,8 +153,8 @@ def _arrays(count: int, size: int) -> Iterator[tuple[str, tuple[int, ...], type]
 def _claim(out_dir: Path, settings: dict) -> None:
     file = out_dir / "settings.json"
     if not file.exists():
-        file.write_text(json.dumps(settings, indent=1))
-    elif json.loads(file.read_text()) != settings:
+        file.write_text(json.dumps(settings, indent=1), encoding="utf-8")
+    elif json.loads(file.read_text(encoding="utf-8")) != settings:
         raise RequestError(
             f"{out_dir} holds drawings of other settings.", field="out", cure="Choose another folder or empty this one."
         )
@@ -197,7 +197,7 @@ def _draw_chunk(folder: str, settings: dict, chunk: int) -> None:
     for array in arrays.values():
         array.flush()
     partial = _chunk_file(out_dir, chunk).with_suffix(".partial")
-    partial.write_text("\n".join(lines) + "\n")
+    partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
     partial.replace(_chunk_file(out_dir, chunk))
 
 

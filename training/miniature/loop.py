@@ -249,5 +249,5 @@ def _work(rank: int, stage: Stage, plan: Plan, folder: Path, log: Path | None, s
         shared.wait()
 
         if rank == 0 and log is not None and step % plan.log_steps == 0:
-            with log.open("a") as file:
+            with log.open("a", encoding="utf-8") as file:
                 file.write(logged.line(step, progress, norm, rate) + "\n")

@@ -69,8 +69,8 @@ def train_tokenizer(texts: Iterable[str], folder: Path, *, size: int = VOCABULAR
                 index += 1
     folder.mkdir(parents=True, exist_ok=True)
     ids = {token: index for index, token in enumerate([*vocabulary, START, END])}
-    (folder / "vocab.json").write_text(json.dumps(ids, ensure_ascii=False))
-    (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges))
+    (folder / "vocab.json").write_text(json.dumps(ids, ensure_ascii=False), encoding="utf-8")
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in merges), encoding="utf-8")
     tokenizer = CLIPTokenizer(
         vocab=ids, merges=merges, unk_token=END, bos_token=START, eos_token=END, pad_token=END, model_max_length=TOKENS
     )
