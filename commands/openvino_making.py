@@ -14,6 +14,7 @@ import numpy as np
 
 from commands.watching import bar
 from errors import RequestError
+from face.folders import files_below
 from face.photo import ENDINGS, open_photo
 from face.views import VIEWS
 from generation import compiled
@@ -130,7 +131,7 @@ def calibration_requests(profile: Profile, people: Path | None, subset: int) -> 
     people: folder with photos; None for the examples. Raises RequestError when it has none.
     """
     folder = ASSETS / "examples" if people is None else people
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in ENDINGS)
+    files = sorted(file for file in files_below(folder) if file.suffix.lower() in ENDINGS)
     if people is None:
         files = [file for file in files if file.name.startswith("person_")]
     if not files:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -14,6 +13,7 @@ from PIL import Image
 
 from errors import PhotoError, RequestError
 from evaluation.cases import Reader, Subject, Take, Wish
+from face.folders import files_below
 from face.photo import ENDINGS, open_photo
 from training.photos import OTHERS
 
@@ -167,17 +167,8 @@ def _faces(person: Path, accept: Callable[[Image.Image], bool], left_out: dict[s
 
 
 def _photos_in(person: Path) -> list[Path]:
-    """Pictures at any depth by their names; links to folders are followed, each folder once."""
-    found: list[Path] = []
-    seen: set[str] = set()
-    for place, folders, files in os.walk(person, followlinks=True):
-        if (real := os.path.realpath(place)) in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders.sort()
-        found += filter(_is_picture, (Path(place, name) for name in files))
-    return sorted(found)
+    """Pictures at any depth by their names."""
+    return sorted(filter(_is_picture, files_below(person)))
 
 
 def _is_picture(path: Path) -> bool:

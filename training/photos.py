@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import codecs
 import json
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from errors import RequestError
+from face.folders import files_below
 from face.photo import ENDINGS
 
 OTHERS = (".avif", ".bmp", ".gif", ".jxl", ".tif", ".tiff")
@@ -62,7 +62,7 @@ def list_photos(
     """
     if not folder.is_dir():
         raise RequestError(f"There is no folder {folder}.", field="photos", cure="Give the folder of the photos.")
-    files = sorted(_files(folder, slipped))
+    files = sorted(files_below(folder, closed=lambda path: slipped(Slip(str(path), "closed folder"))))
     paths = [path for path in files if path.suffix.lower() in ENDINGS + OTHERS]
     if not paths:
         raise RequestError(f"{folder} holds no picture.", field="photos", cure=f"Pictures end in {', '.join(ENDINGS)}.")
@@ -82,24 +82,6 @@ def list_photos(
         person = inside.parts[0] if people and len(inside.parts) > 1 else None
         photos.append(Photo(path, inside.as_posix(), " ".join(caption.split()), person))
     return photos
-
-
-def _files(folder: Path, slipped: Callable[[Slip], None]) -> Iterator[Path]:
-    """All files below a folder; what lies behind links to folders comes after what does not."""
-    seen: set[str] = set()
-    starts = [folder]
-    for start in starts:  # grows by the links that are found
-        for place, folders, names in os.walk(
-            start, onerror=lambda error: slipped(Slip(str(error.filename), "closed folder"))
-        ):
-            real = os.path.realpath(place)
-            if real in seen:
-                folders.clear()
-                continue
-            seen.add(real)
-            folders.sort()
-            starts += [path for name in folders if (path := Path(place, name)).is_symlink()]
-            yield from (Path(place, name) for name in names)
 
 
 def _metadata(file: Path, listed: set[Path], slipped: Callable[[Slip], None]) -> dict[Path, str]:
