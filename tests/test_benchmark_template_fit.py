@@ -36,7 +36,7 @@ def test_a_run_from_another_folder_measures_memory_that_was_allocated(tmp_path):
         assert 100 < float(cells[4].removesuffix(" MB")) < 300, (
             "parts in float64 and a sample, not 80 MB of mapped files"
         )
-        assert "BLAS threads: 1, on " in done.stdout and "8.6 million pairs, extrapolated from 20,000" in done.stdout
+        assert "BLAS threads: 1, on " in done.stdout and "8,600,000 pairs, extrapolated from 20,000" in done.stdout
     (tmp_path / "data" / "source-20000.npy").write_bytes(b"broken")
     broken = run("--pairs", "20000", "--methods", "fit")
     assert broken.returncode != 0 and "source-20000.npy" in broken.stderr, "what went wrong is told"
