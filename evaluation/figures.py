@@ -98,17 +98,14 @@ def detector(marked: Sequence[tuple[Image.Image, np.ndarray]], eyes: Eyes) -> Fi
     Args:
         marked: a picture of each person with its true keypoints (5, 2).
     """
-    looks = [(eyes.look(image, true), true) for image, true in marked]
-    errors = [keypoint_error(look.keypoints, true) for look, true in looks if look is not None]
-    if not looks:
+    if not marked:
         return None
-    near = [
-        (number, float(look is not None and keypoint_error(look.keypoints, true) <= NEAR))
-        for number, (look, true) in enumerate(looks)
-    ]
+    looks = [(eyes.look(image, true), true) for image, true in marked]
+    errors = [None if look is None else keypoint_error(look.keypoints, true) for look, true in looks]
+    near = [(number, float(error is not None and error <= NEAR)) for number, error in enumerate(errors)]
     return {
         "near": mean_of(near),
-        "error": mean(errors),
+        "error": mean([error for error in errors if error is not None]),
         "pictures": len(looks),
         "spread": {"near": standard_error(near)},
     }

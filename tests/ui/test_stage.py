@@ -15,6 +15,7 @@ from generation.best import Candidate
 from generation.colours import Colours
 from ui import stage
 from ui.session import Companion, Photo, Result, Session
+from ui.theme import STYLE_SHEET
 from ui.who import coach_html, pose_coach_html
 from ui.wording import progress_line, seconds
 
@@ -162,3 +163,14 @@ def test_progress_is_told_in_words() -> None:
     assert progress_line("denoising", 12, 30, 4.2) == "step 12 of 30 · 4 s left"
     assert progress_line("waiting", 1, 0, None) == "1 request before yours"
     assert seconds(80) == "1 min 20 s"
+
+
+def test_an_unfinished_picture_is_shown_at_four_times_its_size_at_most(browser) -> None:
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    style = STYLE_SHEET.read_text(encoding="utf-8")
+    for size, wide in (((128, 96), 512), ((1024, 1024), 1440)):
+        page.set_content(f"<style>{style}</style>{stage.working([Image.new('RGB', size)], 0.5)}")
+        page.wait_for_function("document.querySelector('.stage img').naturalWidth > 0")
+        box = page.locator(".stage img").bounding_box()
+        assert 128 < box["width"] <= wide and 96 < box["height"] <= min(4 * size[1], 900)
+    page.close()
